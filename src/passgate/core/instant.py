@@ -1,0 +1,18 @@
+"""One reading of both clocks, taken once per request and handed down."""
+
+from typing import NamedTuple
+
+
+class Instant(NamedTuple):
+    """A moment, by the wall clock and by the clock that counts since boot.
+
+    Both are seconds. `wall` is Unix time and may be set back by an operator or NTP; `boot` only
+    moves forward, also while the machine sleeps. What ages is judged by the greater of the two.
+    """
+
+    wall: float
+    boot: float
+
+    def age_of(self, earlier: "Instant") -> float:
+        """Seconds since `earlier`, by whichever clock says more; never below zero."""
+        return max(self.wall - earlier.wall, self.boot - earlier.boot, 0.0)

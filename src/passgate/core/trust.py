@@ -1,0 +1,64 @@
+"""Trust: one frozen snapshot of issuers, their keys and revocations, and how old each is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
+from passgate.core.instant import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """An issuer's public keys by `kid`, each 32 raw bytes of Ed25519; small-order keys are refused at load.
+
+    `version` changes whenever the keys do (the hex SHA-256 of the canonical set); `read_at` is when
+    the source was last read or confirmed.
+    """
+
+    keys: Mapping[str, bytes]
+    version: str
+    read_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Revocations:
+    """What an issuer has revoked. `expires_at` is Unix time (None: the list does not expire)."""
+
+    passports: frozenset[str]
+    agents: frozenset[str]
+    keys: frozenset[str]
+    issuer_revoked: bool
+    read_at: Instant
+    expires_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """One issuer: what the operator allows it, and what was learnt from it.
+
+    `keys` or `revocations` is None until its source was read once. `revocations_required` is
+    compulsory at L2; with it, no list or a stale one refuses. Ages over `max_stale_s` refuse.
+    """
+
+    id: str
+    tier: str
+    formats: frozenset[str]
+    permissions: tuple[str, ...]
+    constraints: ConstraintSet
+    max_stale_s: float
+    revocations_required: bool
+    keys: KeySet | None = None
+    revocations: Revocations | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Everything the gate believes about others, at one moment. Replaced whole, never changed."""
+
+    issuers: Mapping[str, Issuer]
+    version: int = 0
+
+
+NO_TRUST = Trust({})
+
+__all__ = ["NO_CONSTRAINTS", "NO_TRUST", "Issuer", "KeySet", "Revocations", "Trust"]

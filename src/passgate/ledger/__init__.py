@@ -1,0 +1,1 @@
+"""REMEMBERS what was spent: one protocol, several implementations; the table is `LEDGERS`."""

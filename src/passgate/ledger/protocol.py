@@ -1,0 +1,69 @@
+"""What a ledger is: counters that are reserved all or none, settled, and released."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from passgate.core.constraints.base import Charge
+from passgate.core.instant import Instant
+
+
+@dataclass(slots=True)
+class Reservation:
+    """Charges that were taken together and are settled or released together, once."""
+
+    charges: tuple[Charge, ...]
+    taken_at: Instant
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Nothing was taken: `charge` is the first that does not fit.
+
+    `retry_after_s` is when it could fit at the earliest, in whole seconds rounded up, or None if
+    waiting does not help. `remaining` is what is left of that counter now.
+    """
+
+    charge: Charge
+    remaining: int
+    retry_after_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The counters are out of reach and the policy for their loss says no."""
+
+    charge: Charge
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What is left of one counter: `remaining` of `limit`, whole again in `reset_s` seconds."""
+
+    charge: Charge
+    remaining: int
+    reset_s: int | None
+
+
+Taken = Reservation | Shortfall | Unavailable
+
+
+class Ledger(Protocol):
+    """Counters by name. Time only moves forward: an earlier `now` counts as the latest seen."""
+
+    def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Taken | Awaitable[Taken]:
+        """Take all charges or none; an awaitable only where a round trip cannot be avoided."""
+
+    def settle(self, reservation: Reservation, spent_cents: int | None, now: Instant) -> None:
+        """End a reservation whose request reached the upstream.
+
+        Concurrency is given back; `spent_cents` replaces every spend amount where it is lower, None
+        keeps them. Rates and totals stay.
+        """
+
+    def release(self, reservation: Reservation, now: Instant) -> None:
+        """End a reservation of which not one byte reached the upstream: everything is given back."""
+
+    def balances(self, charges: tuple[Charge, ...], now: Instant) -> tuple[Balance, ...]:
+        """What is left of each charge's counter, in their order, changing nothing."""

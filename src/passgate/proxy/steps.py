@@ -1,0 +1,87 @@
+"""What the enforcer tells a connection to do next with a request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from passgate.core.request import Wire
+from passgate.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer this and forward nothing. `headers` are whole lines, each ending in CRLF."""
+
+    status: int
+    headers: bytes
+    body: bytes
+    close: bool = False
+
+
+@dataclass(slots=True)
+class Forward:
+    """Send this request upstream.
+
+    `head` is everything of the upstream request head that does not depend on framing: request line,
+    Host, end-to-end headers, the gate's own headers, each line ending in CRLF; the connection adds
+    framing (`Content-Length` or `Transfer-Encoding`), `Connection`, `Upgrade` and the blank line.
+    `answer_headers` are lines to put into the final answer. `body` is the judged body to send
+    exactly as it is, or None where the body streams. `expires_at` is Unix time when an open stream
+    must be cut, or None.
+    """
+
+    head: bytes
+    answer_headers: bytes
+    record: Record
+    body: bytes | None = None
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NeedBody:
+    """A rule judges the body: read it whole, up to `limit` bytes, then call `Case.with_body`."""
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The decision waits for the record (or a shared counter); `resume` is called with the step."""
+
+
+Step: TypeAlias = Answer | Forward | NeedBody | Wait
+
+
+class Case(Protocol):
+    """One request under judgement."""
+
+    def with_body(self, body: bytes) -> Step:
+        """Go on with the whole body, after `NeedBody`."""
+
+    def body_too_large(self) -> Answer:
+        """The body passed `NeedBody.limit`: the refusal to answer."""
+
+    def abandon(self) -> None:
+        """The client went away while waiting: nothing may be forwarded any more."""
+
+
+class Enforcement(Protocol):
+    """Judges requests for a connection; the one thing that `proxy/` byte plumbing knows of the gate."""
+
+    def begin(self, wire: Wire, resume: Callable[[Step], None]) -> tuple[Case, Step]:
+        """Judge a request by its head. Never raises."""
+
+    def malformed(self, peer: str, detail: str, status: int) -> Answer:
+        """The refusal for bytes that are no acceptable request (400, 408, 413, 414, 431, 501, 505)."""
+
+    def overloaded(self, peer: str) -> Answer:
+        """The answer when the connection limit is reached."""
+
+    def upstream_failed(self, forward: Forward, code: str, *, sent: bool) -> Answer:
+        """The answer when no usable response came; `sent`: at least one byte went upstream."""
+
+    def finished(self, forward: Forward, status: int, bytes_out: int, outcome: str, *, sent: bool) -> None:
+        """The exchange is over, exactly once for each Forward; `outcome` as in `Record.outcome`."""
+
+    def still_allowed(self, forward: Forward) -> bool:
+        """Whether an open stream may go on: not expired, not revoked since."""
