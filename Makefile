@@ -1,0 +1,60 @@
+# Two commands matter: `make demo` and `make test`. Both set up what they need in .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q
+PYTEST_WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test unit core-coverage check format docs bench image lock clean
+
+help: ## say what each target does
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/pyvenv.cfg:
+	$(PYTHON) -m venv .venv
+
+.venv/.runtime: .venv/pyvenv.cfg constraints/runtime.txt constraints/build.txt pyproject.toml
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r constraints/runtime.txt -r constraints/build.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.runtime constraints/dev.txt
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r constraints/dev.txt
+	@touch $@
+
+setup: .venv/.dev ## a virtual environment with everything that development needs
+
+demo: .venv/.runtime ## an API, an issuer and a gate on loopback; agents try things; a table says what happened
+	@$(BIN)/passgate demo
+
+test: core-coverage ## all tests of the default suite
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --ignore tests/unit/core
+
+core-coverage: .venv/.dev ## the core's own unit tests, which must reach every branch of it
+	$(BIN)/python -m coverage run -m pytest tests/unit/core
+	$(BIN)/python -m coverage report --fail-under=100
+
+check: .venv/.dev ## linters, types, import contracts, documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -q tests/docs -k "not executed"
+
+format: .venv/.dev ## let the formatter and the safe fixes do their work
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.dev ## measure the gate beside nginx and Envoy (needs nginx, wrk and a second core)
+	$(BIN)/python -m tests.bench
+
+image: ## build the container image with buildah and send a request through it
+	deploy/image/build-and-try
+
+lock: ## resolve the versions anew and write the hashed constraints (needs uv)
+	$(LOCK) pyproject.toml -o constraints/runtime.txt
+	$(LOCK) constraints/build.in -o constraints/build.txt
+	$(LOCK) pyproject.toml --group dev -o constraints/dev.txt
+
+clean: ## remove what was made here
+	rm -rf .venv dist build .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis passgate-data
