@@ -1,0 +1,297 @@
+"""Config: what gate.yaml says, checked whole, as plain frozen values with their units in the names.
+
+Durations are seconds (floats), sizes are bytes (ints), paths are absolute. Where a key may be left
+out and nothing takes its place, the value is None.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any, TypeAlias
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: `host` and `port`, or the path of a Unix socket (then `host` is "")."""
+
+    host: str
+    port: int
+    path: Path | None = None
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamUrl:
+    """The one service behind the gate: `scheme` is `http` or `https`, or `unix` with a `path`.
+
+    `host` has no brackets; `port` is always filled in for http and https.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: Path | None = None
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"unix:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A value that was read from where `reference` (`env:NAME`, `file:PATH`) says; it prints as that."""
+
+    reference: str
+    value: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where something about an issuer is learnt: `kind` is `url`, `file` or `inline`.
+
+    `location` is the URL or the absolute path; `document` is what stood inline (a JWK set).
+    """
+
+    kind: str
+    location: str = ""
+    document: Mapping[str, Any] | None = None
+
+    def __str__(self) -> str:
+        return f"file:{self.location}" if self.kind == "file" else self.location or "inline"
+
+
+@dataclass(frozen=True, slots=True)
+class GateConfig:
+    """Section `gate`. `profile` is `L1` or `L2`, `mode` is `enforce`."""
+
+    id: str
+    name: str
+    profile: str
+    audience: tuple[str, ...]
+    data_dir: Path
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListenTlsConfig:
+    """Section `listen.tls`: PEM files; with `client_ca` every client must show a certificate of it."""
+
+    cert: Path
+    key: Path
+    client_ca: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListenConfig:
+    """Section `listen`. `public_url` has no final slash."""
+
+    address: Address
+    public_url: str | None
+    trusted_proxies: tuple[Network, ...]
+    tls: ListenTlsConfig | None
+
+
+@dataclass(frozen=True, slots=True)
+class AdminToken:
+    """One who may use the admin API: `role` is `viewer`, `approver` or `admin`."""
+
+    name: str
+    secret: Secret
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdminConfig:
+    """Section `admin`. `tokens` holds `admin.tokens` and, as name and role `admin`, `admin.token`."""
+
+    address: Address
+    tokens: tuple[AdminToken, ...]
+    metrics_token: Secret | None
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTlsConfig:
+    """Section `upstream.tls`; verification cannot be turned off. `cert` and `key` come together."""
+
+    ca: Path | None
+    cert: Path | None
+    key: Path | None
+    server_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamConfig:
+    """Section `upstream`. `pass_headers` are lower-case names; `tls` is None without the section."""
+
+    url: UpstreamUrl
+    connect_timeout_s: float
+    first_byte_timeout_s: float
+    idle_timeout_s: float
+    max_connections: int
+    cut_on_revocation: bool
+    assertion: str
+    keep_passport: bool
+    pass_headers: tuple[str, ...]
+    tls: UpstreamTlsConfig | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassportConfig:
+    """Section `passport`. `headers` are lower-case names, in the order of reading."""
+
+    headers: tuple[str, ...]
+    accept_bearer: bool
+    formats: tuple[str, ...]
+    clock_skew_s: float
+    proof: str
+    max_lifetime_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerConfig:
+    """One entry of `issuers`. `constraints` are as written: keys of the constraint table to values."""
+
+    id: str
+    keys: Source
+    revocations: Source | None
+    tier: str
+    formats: tuple[str, ...]
+    refresh_s: float
+    max_stale_s: float
+    permissions: tuple[str, ...]
+    constraints: Mapping[str, Any]
+    insecure_http: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RouteConfig:
+    """One entry of `actions.routes`. Sources are text such as `header:NAME`; `line` is in gate.yaml.
+
+    `cost_cents` is a number of cents, or a source, or None.
+    """
+
+    match: str
+    action: str
+    cost_cents: int | str | None
+    amount: str | None
+    vendor: str | None
+    domain: str | None
+    resource: str | None
+    currency: str | None
+    require: tuple[str, ...]
+    redact: tuple[str, ...]
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionsConfig:
+    """Section `actions`. `default` is `deny` or `method_path`."""
+
+    default: str
+    routes: tuple[RouteConfig, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogConfig:
+    """Section `catalog`: the file and, read with it, its document (None without a file)."""
+
+    file: Path | None
+    document: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymousConfig:
+    """Section `anonymous`, with exactly its documented fields."""
+
+    enabled: bool
+    allowed_actions: tuple[str, ...]
+    blocked_actions: tuple[str, ...]
+    read_only: bool
+    rate_limit_per_minute: int
+    rate_limit_per_hour: int
+    upgrade_message: str | None
+    upgrade_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerConfig:
+    """Section `ledger`. `kind` is `memory` or `embedded`."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditConfig:
+    """Section `audit`. `durability` is `strict` or `relaxed`, `on_failure` `deny` or `allow_reads`.
+
+    None for `keep_age_s` or `keep_bytes` keeps without that limit.
+    """
+
+    durability: str
+    stdout: bool
+    on_failure: str
+    rotate_bytes: int
+    keep_age_s: float | None
+    keep_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsConfig:
+    """Section `limits`."""
+
+    header_bytes: int
+    headers: int
+    target_bytes: int
+    body_bytes: int
+    judged_body_bytes: int
+    header_timeout_s: float
+    body_idle_timeout_s: float
+    keepalive_timeout_s: float
+    connections: int
+    drain_timeout_s: float
+    refusals_per_second: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """Section `agent`. `prefix` begins with a slash and does not end in one."""
+
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole of one gate.yaml.
+
+    `file` is where it was read from. `effective` is every key with the value that counts, in the
+    notation of gate.yaml; it never holds a secret, only the reference to one.
+    """
+
+    gate: GateConfig
+    listen: ListenConfig
+    admin: AdminConfig
+    upstream: UpstreamConfig
+    passport: PassportConfig
+    issuers: tuple[IssuerConfig, ...]
+    actions: ActionsConfig
+    catalog: CatalogConfig
+    anonymous: AnonymousConfig
+    constraints: Mapping[str, Any]
+    ledger: LedgerConfig
+    audit: AuditConfig
+    limits: LimitsConfig
+    agent: AgentConfig
+    file: Path
+    effective: Mapping[str, Any] = field(repr=False)
