@@ -1,0 +1,1 @@
+"""ISSUES: key pairs of issuers, passports, and signed lists of what was revoked."""
