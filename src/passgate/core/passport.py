@@ -1,10 +1,13 @@
 """The passport: a statement that has been verified. Nothing else in the program is called one."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 from passgate.core.constraints.base import ConstraintSet
+from passgate.core.strict_json import loads, without_fractions
 
+# Known to `passgate.core.verification` alone; a test looks that nothing else names it.
 _BY_VERIFICATION = object()
 
 
@@ -45,13 +48,16 @@ class CatalogPin:
 class Passport:
     """What one issuer signed about one agent.
 
-    Only `passgate.core.verification` makes one: construction without its seal raises `TypeError`.
-    Times are Unix seconds. `digest` is the hex SHA-256 of the presented credential. `claims` are
-    the signed claims as read, for the record. `memo` belongs to `decide()`: what it worked out for
-    this passport under one policy, so that a passport seen again costs no second derivation.
+    Only `passgate.core.verification` makes one: construction without its seal raises `TypeError`,
+    and the seal is not kept, so that no copy can be made from a passport either. Times are Unix
+    seconds. `digest` is the hex SHA-256 of the presented credential. `payload` is the JSON text
+    that was signed; `claims` reads it again each time, since the record wants it once and a
+    hundred thousand decoded copies would fill the memory. `memo` belongs to `decide()`: what it
+    worked out for this passport under one policy, so that a passport seen again costs no second
+    derivation.
     """
 
-    seal: object
+    seal: InitVar[object]
     format: str
     issuer: str
     agent: str
@@ -64,11 +70,17 @@ class Passport:
     permissions: tuple[Permission, ...]
     constraints: ConstraintSet
     grants: tuple[Grant, ...]
-    pins: dict[str, CatalogPin]
+    pins: Mapping[str, CatalogPin]
     digest: str
-    claims: dict[str, Any]
+    payload: bytes
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        if self.seal is not _BY_VERIFICATION:
+    def __post_init__(self, seal: object) -> None:
+        if seal is not _BY_VERIFICATION:
             raise TypeError("a Passport is made by verifying one, not by calling Passport()")
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """The signed claims as read; numbers with a fraction are texts (records hold integers)."""
+        claims: dict[str, Any] = without_fractions(loads(self.payload))
+        return claims

@@ -1,0 +1,42 @@
+"""The table of passport formats, and which of them a credential is in."""
+
+from collections.abc import Callable
+
+from passgate.core import strict_json
+from passgate.core.formats.base import Unverified
+from passgate.core.formats.jwt import read_jwt
+from passgate.core.jws import MalformedError, UnsupportedError, decode_base64url
+
+FORMATS: dict[str, Callable[[bytes], Unverified]] = {"jwt": read_jwt}
+"""Each format's reader by the format's name in the configuration.
+
+A reader takes the credential's bytes and raises `MalformedError` or `UnsupportedError`; it
+believes nothing and verifies no signature.
+"""
+
+
+def read(credential: bytes, accepted: frozenset[str]) -> Unverified:
+    """What `credential` says, read in the one format that it is in, if that is in `accepted`.
+
+    Raises `UnsupportedError` for a format that is not accepted or not built, and `MalformedError`
+    for what is no passport at all. Three parts joined by dots are a JWS and nothing else.
+    """
+    if credential.count(b".") == 2:
+        if "jwt" not in accepted:
+            raise UnsupportedError("This gate does not accept passports in this format.")
+        return read_jwt(credential)
+    if _is_envelope(credential):
+        raise UnsupportedError("This gate does not accept passports in this format.")
+    raise MalformedError("A passport is three parts of base64url, joined by dots.")
+
+
+def _is_envelope(credential: bytes) -> bool:
+    """Whether this is the base64url of a JSON object with `passport_json`, as Modei v2 has it."""
+    try:
+        value = strict_json.loads(decode_base64url(credential))
+    except ValueError:  # MalformedError is one too
+        return False
+    return type(value) is dict and "passport_json" in value
+
+
+__all__ = ["FORMATS", "Unverified", "read"]

@@ -1,0 +1,173 @@
+"""Compact JWS (RFC 7515 section 7.1) read strictly; the one reader of everything signed as a JWS.
+
+One text has one reading: three parts, canonical base64url (no padding, no white space, unused bits
+zero), JSON without duplicates, and no header member but `alg`, `typ` and `kid`. The reader is told
+which `typ` it is to find, so that a revocation list can never be taken for a passport.
+"""
+
+import re
+from binascii import a2b_base64
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from passgate.core import strict_json
+from passgate.core.ed25519 import signature_fits
+
+PASSPORT_TYPES = frozenset({"passport+jwt", "JWT", ""})
+"""What `typ` of a passport may say; "" stands for a header without `typ`."""
+
+REVOCATIONS_TYPES = frozenset({"revocations+jwt"})
+"""What `typ` of a signed revocation list must say; it can not be left out."""
+
+MAX_NAME_BYTES = 256
+"""The most that `kid`, and any other name of something, may have, in UTF-8."""
+
+_ALGORITHMS = frozenset({"EdDSA", "Ed25519"})  # RFC 8037, and its full name of RFC 9864
+_HEADER_MEMBERS = frozenset({"alg", "typ", "kid"})
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_SIGNATURE_CHARACTERS = 86  # 64 bytes
+# By length modulo 4: padding, and what the last character may be so that its unused bits are zero
+# (RFC 4648 section 3.5). A remainder of 1 encodes no whole byte.
+_PADDING = (b"", None, b"==", b"=")
+_LAST = (frozenset(_ALPHABET), None, frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_SHORT_NAME = re.compile(r"[A-Za-z0-9_.:/#-]{1,80}", re.ASCII)
+
+
+class MalformedError(ValueError):
+    """The text is not what it claims to be; its message is one sentence, safe for anyone."""
+
+
+class UnsupportedError(ValueError):
+    """The text asks for something that this version does not do; one sentence, safe for anyone."""
+
+
+class Jws(NamedTuple):
+    """The parts of a compact JWS, nothing of it believed yet. `claims` is the decoded payload."""
+
+    kid: str
+    typ: str
+    claims: dict[str, Any]
+    payload: bytes
+    signing_input: bytes
+    signature: bytes
+
+
+def read(text: bytes, types: frozenset[str]) -> Jws:
+    """The parts of `text`, whose `typ` is one of `types` ("" in it: may be absent).
+
+    The signature is *not* verified here: see `verified` and `passgate.core.verification`. The
+    caller limits the length. Raises `MalformedError`, or `UnsupportedError` where another
+    algorithm or header member is asked for.
+    """
+    # One pass over the whole text: nothing outside the alphabet but exactly two dots.
+    if text.translate(None, _ALPHABET) != b"..":
+        raise MalformedError("A compact JWS is three parts of base64url, joined by dots.")
+    head, body, tail = text.split(b".")
+    if len(tail) != _SIGNATURE_CHARACTERS:
+        raise MalformedError("The signature is not 64 bytes long.")
+    kid, typ = _read_header(head)
+    if typ not in types:
+        raise MalformedError("The header's `typ` is that of something else.")
+    payload = _decode(body)
+    return Jws(
+        kid,
+        typ,
+        _read_object(payload, "payload"),
+        payload,
+        text[: len(head) + 1 + len(body)],
+        _decode(tail),
+    )
+
+
+def verified(text: bytes, types: frozenset[str], keys: dict[str, bytes]) -> Jws:
+    """`text` read as by `read`, its signature verified under the key of `keys` that it names.
+
+    For signed lists and the like; passports go through `passgate.core.verification`. Raises
+    `MalformedError` also where the key is unknown or the signature does not fit.
+    """
+    jws = read(text, types)
+    key = keys.get(jws.kid)
+    if key is None:
+        raise MalformedError("The header's `kid` names no known key.")
+    if not signature_fits(jws.signature, jws.signing_input, key):
+        raise MalformedError("The signature does not verify.")
+    return jws
+
+
+def decode_base64url(part: bytes) -> bytes:
+    """The bytes that `part` encodes, at least one.
+
+    Raises `MalformedError` unless it is their one canonical encoding: the URL-safe alphabet, no
+    padding, no white space, unused bits zero (RFC 4648 sections 3.2, 3.3, 3.5).
+    """
+    if part.translate(None, _ALPHABET):
+        raise MalformedError("A part of the JWS is not base64url.")
+    return _decode(part)
+
+
+def _decode(part: bytes) -> bytes:
+    """`decode_base64url` for what is known to hold nothing but the alphabet."""
+    if not part:
+        raise MalformedError("A part of the JWS is empty.")
+    rest = len(part) & 3
+    padding = _PADDING[rest]
+    last = _LAST[rest]
+    if padding is None or last is None or part[-1] not in last:
+        raise MalformedError("A part of the JWS is not canonical base64url.")
+    return a2b_base64(part.translate(_TO_STANDARD) + padding)
+
+
+# All passports of one key have the same header, so it is nearly always one that was read before.
+# Headers that are refused raise and are not kept; a header is as short as its names.
+@lru_cache(maxsize=1024)
+def _read_header(part: bytes) -> tuple[str, str]:
+    """`kid` and `typ` of the header ("" where there is no `typ`)."""
+    if len(part) > 2048:
+        raise MalformedError("The header is larger than any header needs.")
+    header = _read_object(_decode(part), "header")
+    if not header.keys() <= _HEADER_MEMBERS:
+        raise UnsupportedError(f"The header has {named(header.keys() - _HEADER_MEMBERS)}.")
+    alg = header.get("alg")
+    if type(alg) is not str:
+        raise MalformedError("The header needs `alg` as a string.")
+    if alg not in _ALGORITHMS:
+        raise UnsupportedError("The header's `alg` is neither EdDSA nor Ed25519.")
+    typ = header.get("typ", "")
+    if type(typ) is not str or (typ == "" and "typ" in header):
+        raise MalformedError("The header's `typ` is not a type.")
+    kid = header.get("kid")
+    if type(kid) is not str or not is_name(kid):
+        raise MalformedError(f"The header needs `kid` as {A_NAME}.")
+    return kid, typ
+
+
+def _read_object(raw: bytes, what: str) -> dict[str, Any]:
+    try:
+        value = strict_json.loads(raw)
+    except ValueError:
+        # The parser's own words would repeat parts of the text; which part failed is enough.
+        raise MalformedError(f"The {what} is not unambiguous JSON.") from None
+    if type(value) is not dict:
+        raise MalformedError(f"The {what} is not a JSON object.")
+    return value
+
+
+A_NAME = f"a string of 1 to {MAX_NAME_BYTES} bytes without control characters"
+"""What `is_name` asks for, for sentences."""
+
+
+def is_name(value: str) -> bool:
+    """Whether `value` can name something: 1 to 256 bytes of UTF-8 without control characters."""
+    if value.isascii() and value.isprintable():  # nearly all, and quick
+        return 0 < len(value) <= MAX_NAME_BYTES
+    return _CONTROL.search(value) is None and len(value.encode()) <= MAX_NAME_BYTES
+
+
+def named(names: set[str]) -> str:
+    """Words for a sentence on unknown member `names`: the first, quoted only if short and plain."""
+    first = min(names)
+    if _SHORT_NAME.fullmatch(first) is None:
+        return "a member that this gate does not know"
+    return f"`{first}`, which this gate does not support"

@@ -1,0 +1,279 @@
+"""From text to Passport: checks 4, 5 and 6, and 7 to 9 on what they made. No other way exists.
+
+Everything is judged from one `Trust` and one `Instant`, handed in; nothing is fetched here.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import NamedTuple
+
+from passgate.core import formats
+from passgate.core.ed25519 import signature_fits
+from passgate.core.formats.base import Unverified
+from passgate.core.instant import Instant
+from passgate.core.jws import MalformedError, UnsupportedError
+from passgate.core.passport import _BY_VERIFICATION, Passport
+from passgate.core.reasons import Refusal
+from passgate.core.trust import Issuer, KeySet, Trust
+from passgate.core.verified_cache import VerifiedCache
+
+MAX_CREDENTIAL_BYTES = 64 * 1024
+"""The largest credential that any gate reads."""
+
+STALE_RETRY_S = 10
+"""After how many seconds a refusal for stale trust asks to be tried again."""
+
+_TOO_LARGE = Refusal("passport_too_large")
+_NOT_ASCII = Refusal("passport_malformed", "A passport is ASCII text.")
+_FORMAT_NOT_ACCEPTED = Refusal(
+    "passport_unsupported", "This gate does not accept passports in this format."
+)
+_ISSUER_UNKNOWN = Refusal("issuer_unknown")
+_ISSUER_FORMAT = Refusal(
+    "issuer_untrusted", "The issuer is not trusted for passports in this format."
+)
+_ISSUER_REVOKED = Refusal("issuer_revoked")
+_KEY_UNKNOWN = Refusal("key_unknown")
+_SIGNATURE_INVALID = Refusal("signature_invalid")
+_EXPIRED = Refusal("passport_expired")
+_NOT_YET = Refusal("passport_not_yet_valid")
+_LIFETIME = Refusal("passport_lifetime")
+_AUDIENCE = Refusal("audience_mismatch")
+_REVOKED = Refusal("passport_revoked")
+_NO_KEYS = Refusal(
+    "trust_stale", "The issuer's keys have not been read yet.", retry_after_s=STALE_RETRY_S
+)
+_STALE_KEYS = Refusal(
+    "trust_stale", "The issuer's keys were last read too long ago.", retry_after_s=STALE_RETRY_S
+)
+_NO_LIST = Refusal(
+    "trust_stale", "The issuer's revocations have not been read yet.", retry_after_s=STALE_RETRY_S
+)
+_STALE_LIST = Refusal(
+    "trust_stale", "The issuer's revocations are out of date.", retry_after_s=STALE_RETRY_S
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What a gate accepts as a credential, whoever issued it."""
+
+    formats: frozenset[str] = frozenset({"jwt"})
+    max_credential_bytes: int = MAX_CREDENTIAL_BYTES
+
+
+class Finding(NamedTuple):
+    """One check's outcome, by its number and name in `docs/concepts/checks.md`; None: passed."""
+
+    check: int
+    name: str
+    refusal: Refusal | None
+
+
+def verify(
+    credential: str, trust: Trust, acceptance: Acceptance, cache: VerifiedCache | None = None
+) -> Passport | Refusal:
+    """The passport that `credential` is, after checks 4, 5 and 6; or the first refusal.
+
+    On `key_unknown` the caller may ask `named_key` which key to fetch. Never raises, whatever the
+    text is.
+    """
+    raw = _sized(credential, acceptance)
+    if isinstance(raw, Refusal):
+        return raw
+    if cache is None:
+        return _verify_anew(raw, trust, acceptance, None)
+    digest = sha256(raw).digest()
+    entry = cache.find(digest)
+    if entry is not None:
+        passport, version, _ = entry
+        # A reload may have narrowed what is accepted since the passport was kept.
+        if passport.format not in acceptance.formats:
+            return _FORMAT_NOT_ACCEPTED
+        issuer = trusted_issuer(trust, passport.issuer, passport.format)
+        if isinstance(issuer, Refusal):
+            return issuer
+        keys = issuer.keys
+        if keys is not None and keys.version == version:
+            cache.hits += 1
+            return passport
+    cache.misses += 1
+    return _verify_anew(raw, trust, acceptance, cache)
+
+
+def _verify_anew(
+    raw: bytes, trust: Trust, acceptance: Acceptance, cache: VerifiedCache | None
+) -> Passport | Refusal:
+    unverified = _read(raw, acceptance)
+    if isinstance(unverified, Refusal):
+        return unverified
+    issuer = trusted_issuer(trust, unverified.issuer, unverified.format)
+    if isinstance(issuer, Refusal):
+        return issuer
+    keys = issuer.keys
+    refusal = _signature_refusal(unverified, keys)
+    if refusal is not None:
+        return refusal
+    sha = sha256(raw)
+    passport = _passport(unverified, sha.hexdigest())
+    if cache is not None and keys is not None:
+        cache.keep(sha.digest(), passport, keys.version, len(raw))
+    return passport
+
+
+def examine(
+    credential: str, trust: Trust, acceptance: Acceptance
+) -> tuple[list[Finding], Passport | None]:
+    """Checks 4, 5 and 6 with every outcome that can be known, for explanations.
+
+    The passport is there if its shape and signature are right, so that further checks can be
+    explained even where check 5 refuses; whoever decides uses `verify`.
+    """
+    raw = _sized(credential, acceptance)
+    unverified = raw if isinstance(raw, Refusal) else _read(raw, acceptance)
+    if isinstance(unverified, Refusal):
+        return [Finding(4, "shape", unverified)], None
+    findings = [Finding(4, "shape", None)]
+    issuer = trusted_issuer(trust, unverified.issuer, unverified.format)
+    findings.append(Finding(5, "issuer", issuer if isinstance(issuer, Refusal) else None))
+    known = trust.issuers.get(unverified.issuer)
+    if known is None:
+        return findings, None
+    refusal = _signature_refusal(unverified, known.keys)
+    findings.append(Finding(6, "signature", refusal))
+    if refusal is not None:
+        return findings, None
+    return findings, _passport(unverified, sha256(credential.encode()).hexdigest())
+
+
+def named_key(credential: str, acceptance: Acceptance) -> tuple[str, str] | None:
+    """(issuer, kid) that a well-formed credential names, for a refetch; believe neither."""
+    raw = _sized(credential, acceptance)
+    unverified = raw if isinstance(raw, Refusal) else _read(raw, acceptance)
+    if isinstance(unverified, Refusal):
+        return None
+    return unverified.issuer, unverified.key_id
+
+
+def _sized(credential: str, acceptance: Acceptance) -> bytes | Refusal:
+    if len(credential) > acceptance.max_credential_bytes:
+        return _TOO_LARGE
+    try:
+        return credential.encode("ascii")
+    except UnicodeEncodeError:
+        return _NOT_ASCII
+
+
+def _read(raw: bytes, acceptance: Acceptance) -> Unverified | Refusal:
+    """Check 4."""
+    try:
+        return formats.read(raw, acceptance.formats)
+    except UnsupportedError as error:
+        return Refusal("passport_unsupported", str(error))
+    except MalformedError as error:
+        return Refusal("passport_malformed", str(error))
+
+
+def trusted_issuer(trust: Trust, issuer_id: str, format_name: str) -> Issuer | Refusal:
+    """Check 5: the issuer's entry, if it is trusted for this format and has not been revoked."""
+    issuer = trust.issuers.get(issuer_id)
+    if issuer is None:
+        return _ISSUER_UNKNOWN
+    if format_name not in issuer.formats:
+        return _ISSUER_FORMAT
+    revocations = issuer.revocations
+    if revocations is not None and revocations.issuer_revoked:
+        return _ISSUER_REVOKED
+    return issuer
+
+
+def _signature_refusal(unverified: Unverified, keys: KeySet | None) -> Refusal | None:
+    """Check 6."""
+    if keys is None:
+        return _NO_KEYS
+    key = keys.keys.get(unverified.key_id)
+    if key is None:
+        return _KEY_UNKNOWN
+    if not signature_fits(unverified.signature, unverified.message, key):
+        return _SIGNATURE_INVALID
+    return None
+
+
+def _passport(unverified: Unverified, digest: str) -> Passport:
+    """The passport that `unverified` has become; the only place that holds the seal."""
+    return Passport(
+        _BY_VERIFICATION,
+        unverified.format,
+        unverified.issuer,
+        unverified.agent,
+        unverified.id,
+        unverified.key_id,
+        unverified.issued_at,
+        unverified.expires_at,
+        unverified.not_before,
+        unverified.audience,
+        unverified.permissions,
+        unverified.constraints,
+        unverified.grants,
+        unverified.pins,
+        digest,
+        unverified.payload,
+    )
+
+
+def check_times(
+    passport: Passport, now: Instant, skew_s: float, max_lifetime_s: float
+) -> Refusal | None:
+    """Check 7: `exp`, `nbf` and `iat` within `skew_s`, and `exp - iat` within `max_lifetime_s`.
+
+    At `exp` itself a passport has expired (RFC 7519 section 4.1.4).
+    """
+    wall = now.wall
+    if wall - skew_s >= passport.expires_at:
+        return _EXPIRED
+    latest = wall + skew_s
+    if passport.issued_at > latest:
+        return _NOT_YET
+    not_before = passport.not_before
+    if not_before is not None and not_before > latest:
+        return _NOT_YET
+    if passport.expires_at - passport.issued_at > max_lifetime_s:
+        return _LIFETIME
+    return None
+
+
+def check_audience(passport: Passport, accepted: frozenset[str]) -> Refusal | None:
+    """Check 8: a passport that names audiences names one of `accepted`."""
+    audience = passport.audience
+    if audience and accepted.isdisjoint(audience):
+        return _AUDIENCE
+    return None
+
+
+def check_revocation(passport: Passport, issuer: Issuer, now: Instant) -> Refusal | None:
+    """Check 9: nothing of the passport is revoked, and what is known of its issuer is fresh.
+
+    What a list revokes stays revoked however old the list is. Keys and list are stale when older
+    than the issuer's `max_stale_s`, a list also once it has expired, and a list that is compulsory
+    when there is none.
+    """
+    revocations = issuer.revocations
+    if revocations is not None and (
+        passport.id in revocations.passports
+        or passport.agent in revocations.agents
+        or passport.key_id in revocations.keys
+    ):
+        return _REVOKED
+    keys = issuer.keys
+    if keys is None:
+        return _NO_KEYS
+    if now.age_of(keys.read_at) > issuer.max_stale_s:
+        return _STALE_KEYS
+    if revocations is None:
+        return _NO_LIST if issuer.revocations_required else None
+    if now.age_of(revocations.read_at) > issuer.max_stale_s:
+        return _STALE_LIST
+    expires_at = revocations.expires_at
+    if expires_at is not None and now.wall >= expires_at:
+        return _STALE_LIST
+    return None
