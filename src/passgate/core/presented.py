@@ -1,0 +1,85 @@
+"""What counts as presented: every header that carries a credential, or belongs to one.
+
+Whatever is presented keeps a request from being anonymous, also when it is empty, not enabled, or
+of a kind that this version does not accept.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+from passgate.core.reasons import Refusal
+
+READABLE_CARRIERS: Final = ("x-agent-passport", "authorization")
+"""The headers that a credential is read from, in the order of the default `passport.headers`."""
+
+# A scheme ends where a token does (RFC 9110 section 11.4), so `Passport,x` is a bad passport and
+# not some other scheme that would pass unread.
+_SCHEME: Final = re.compile(
+    rb"(passport|dpop|bearer)(?![!#$%&'*+.^_`|~0-9a-z-])(.*)", re.IGNORECASE | re.DOTALL
+)
+
+_AMBIGUOUS: Final = Refusal("passport_ambiguous", "Several different credentials were presented.")
+_UNSUPPORTED: Final = {
+    kind: Refusal("passport_unsupported", detail)
+    for kind, detail in (
+        ("proof", "This gate does not accept proofs of possession."),
+        ("chain", "This gate does not accept delegation chains."),
+        ("reference", "This gate does not accept passports by reference."),
+        ("dpop", "This gate does not accept passports with the DPoP scheme."),
+        ("unread", "This gate does not read passports from that header."),
+    )
+}
+
+
+class Presented(NamedTuple):
+    """One thing that was presented.
+
+    `carrier` is the header's name in lower case. `kind` is `credential`, or what this version has
+    no use for: `dpop` (a credential bound to a proof), `proof`, `chain`, `reference`, or `unread`
+    (a credential in a header that `passport.headers` leaves out).
+    """
+
+    carrier: str
+    value: bytes
+    kind: str
+
+
+def in_authorization(value: bytes, *, accept_bearer: bool, read: bool) -> Presented | None:
+    """What an Authorization header presents to the gate, or None where it is for the upstream.
+
+    `Bearer` is the upstream's unless `accept_bearer`. `read` says whether `passport.headers` names
+    this header.
+    """
+    match = _SCHEME.match(value)
+    if match is None:
+        return None
+    scheme = match[1].lower()
+    if scheme == b"bearer" and not accept_bearer:
+        return None
+    kind = "dpop" if scheme == b"dpop" else "credential" if read else "unread"
+    return Presented("authorization", match[2].strip(b" \t"), kind)
+
+
+def choose_credential(presented: tuple[Presented, ...]) -> bytes | Refusal | None:
+    """The one credential of a request; None where nothing at all was presented.
+
+    The same credential in two headers is one. Refuses two different ones with `passport_ambiguous`,
+    and whatever this version does not accept with `passport_unsupported`.
+    """
+    if not presented:
+        return None
+    if len(presented) == 1 and presented[0].kind == "credential":
+        return presented[0].value
+    # A reference is never the same as a credential, whatever their bytes.
+    credentials = {
+        (item.kind == "reference", item.value)
+        for item in presented
+        if item.kind not in ("proof", "chain")
+    }
+    if len(credentials) > 1:
+        return _AMBIGUOUS
+    kinds = {item.kind for item in presented}
+    for kind in ("proof", "chain", "reference", "dpop"):
+        if kind in kinds:
+            return _UNSUPPORTED[kind]
+    return presented[0].value if "credential" in kinds else _UNSUPPORTED["unread"]
