@@ -167,7 +167,7 @@ def header_rules(
     for carrier in read:
         if carrier not in READABLE_CARRIERS:
             raise ValueError(
-                f"passports are read from {' and '.join(READABLE_CARRIERS)} only, not from {carrier!r}"
+                f"passports are read from {', '.join(READABLE_CARRIERS)} only, not {carrier!r}"
             )
     roles = dict(_ROLES)
     for name in pass_headers:
@@ -293,7 +293,7 @@ def _read(
         value = values[0].strip(b" \t")
         if role == _ACCEPT:
             into.accept = b", ".join(values)
-        elif role == _CONTENT_TYPE or role == _CONTENT_ENCODING:
+        elif role in (_CONTENT_TYPE, _CONTENT_ENCODING):
             if len(values) > 1:
                 return _BAD_CONTENT
             if role == _CONTENT_TYPE:
@@ -465,7 +465,7 @@ _NOT_SAFE: Final = re.compile(
 
 
 def header_value(text: str) -> bytes:
-    """`text` as a header value: UTF-8, percent-encoded outside 0x21-0x7e; plain text is unchanged."""
+    """`text` as a header value: UTF-8, percent-encoded outside 0x21-0x7e, else unchanged."""
     raw = text.encode("utf-8", "surrogatepass")
     if _NOT_SAFE.search(raw) is None:
         return raw
