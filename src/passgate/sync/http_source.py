@@ -1,0 +1,145 @@
+"""Sources over HTTPS: one GET that follows nothing, decodes nothing and believes no length."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from passgate.errors import SourceError
+from passgate.sync.sources import TIMEOUT_S, Kind, NotModified, Opened, Source
+
+_TYPES: Final[dict[Kind, frozenset[str]]] = {
+    "keys": frozenset({"application/json", "application/jwk-set+json"}),
+    "revocations": frozenset(
+        {
+            "application/json",
+            "application/jwt",
+            "application/revocations+jwt",
+            # What file servers say of a name that ends in .jwt. The content decides anyway.
+            "application/octet-stream",
+        }
+    ),
+}
+_PART_BYTES: Final = 64 * 1024
+_MAX_ETAG: Final = 1024
+
+
+class HttpSource(Source):
+    """A document behind a URL. Certificates are always verified.
+
+    `http://` counts only on the loopback interface, or with `insecure_http`, and vouches for
+    nothing. `tls` replaces the machine's own set of certificates.
+    """
+
+    foreign = (OSError, aiohttp.ClientError, ValueError)
+
+    def __init__(
+        self,
+        location: str,
+        kind: Kind,
+        *,
+        insecure_http: bool = False,
+        tls: ssl.SSLContext | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        scheme, host, shown = _check_url(location)
+        if scheme == "http" and not insecure_http and not _is_loopback(host):
+            raise SourceError(
+                f"{shown} is not protected; use https, or set insecure_http: true for this issuer"
+            )
+        super().__init__(shown, kind, timeout_s)
+        self.vouches = scheme == "https"
+        self._url = location
+        self._types = _TYPES[kind]
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    @asynccontextmanager
+    async def _open(self, etag: str | None) -> AsyncIterator[Opened | NotModified]:
+        headers = {"Accept": ", ".join(sorted(self._types)), "Accept-Encoding": "identity"}
+        if etag is not None:
+            headers["If-None-Match"] = etag
+        async with self._ready().get(self._url, headers=headers, allow_redirects=False) as answer:
+            if answer.status == 304 and etag is not None:
+                yield NotModified()
+                return
+            self._check(answer)
+            given = answer.headers.get("ETag", "")
+            yield Opened(
+                answer.content.iter_chunked(_PART_BYTES),
+                given if 0 < len(given) <= _MAX_ETAG else None,
+            )
+
+    def _ready(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # A connection of its own each time: a minute later the old one is mostly dead, and
+            # nothing one answer left behind can be read as the next.
+            connector = aiohttp.TCPConnector(
+                ssl=self._tls if self._tls is not None else True, limit=1, force_close=True
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                # A body that is never unpacked cannot be larger than it came.
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
+
+    def _check(self, answer: aiohttp.ClientResponse) -> None:
+        """Raises `SourceError` unless status and headers are those of a document to read."""
+        if 300 <= answer.status < 400 and answer.status != 304:
+            raise SourceError(
+                f"{self.name} answered with a redirect ({answer.status}), which is not followed;"
+                " name the final address"
+            )
+        if answer.status != 200:
+            raise SourceError(f"{self.name} answered {answer.status}, expected 200")
+        encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding != "identity":
+            raise SourceError(f"{self.name} answered in a content encoding that was not asked for")
+        # The header itself: the client library would make up a type where there is none.
+        given = answer.headers.get("Content-Type", "")
+        if given.partition(";")[0].strip().lower() not in self._types:
+            raise SourceError(
+                f"{self.name} answered with another content type than"
+                f" {' or '.join(sorted(self._types))}"
+            )
+        if answer.content_length is not None and answer.content_length > self._max_bytes:
+            raise SourceError(f"{self.name} is larger than {self._max_bytes} bytes")
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+
+def _check_url(location: str) -> tuple[str, str, str]:
+    """Scheme, host, and the URL without its query, which may hold a secret."""
+    try:
+        url = urlsplit(location)
+        host, port = url.hostname, url.port
+    except ValueError:
+        raise SourceError("the URL of a source is malformed") from None
+    if not location.isascii() or not location.isprintable() or " " in location or not host:
+        raise SourceError("the URL of a source needs a host, and plain ASCII without spaces")
+    if url.username is not None or url.password is not None or url.fragment:
+        raise SourceError("the URL of a source takes no user, password or fragment")
+    shown = f"[{host}]" if ":" in host else host
+    shown += "" if port is None else f":{port}"
+    return url.scheme, host, f"{url.scheme}://{shown}{url.path}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,26 @@
+"""What the keeper is told about each issuer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from passgate.core.trust import Issuer
+
+Location: TypeAlias = str | Mapping[str, Any]
+"""Where something is learnt: `file:/absolute/path`, an `http(s)://` URL, or a JWKS itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerSettings:
+    """One issuer to follow.
+
+    `issuer` is what the operator allows it; its `keys` and `revocations` are None and are filled in
+    as they are learnt. `refresh_s` is the longest time between two readings of a source.
+    `insecure_http` allows `http://` beyond the loopback interface.
+    """
+
+    issuer: Issuer
+    keys: Location
+    revocations: Location | None
+    refresh_s: float = 60.0
+    insecure_http: bool = False
