@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from passgate.core.jws import A_NAME, is_name
 from passgate.errors import KeyFileError
 from passgate.files import sync_directory, write_whole
 
@@ -85,18 +86,13 @@ class KeySigner:
 
 
 def check_id(what: str, value: str) -> str:
-    """Returns `value` where a passport may carry it as `iss`, `sub` or `jti`.
-
-    Else raises `ValueError`: it must have 1 to 256 bytes of UTF-8 and no control characters.
-    """
+    """Returns `value` where a passport may carry it as `iss`, `sub` or `jti`, else `ValueError`."""
     try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise ValueError(f"{what} must be valid Unicode") from None
-    if not 1 <= size <= 256:
-        raise ValueError(f"{what} must have 1 to 256 bytes, not {size}")
-    if any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in value):
-        raise ValueError(f"{what} must hold no control characters")
+        sound = is_name(value)
+    except UnicodeEncodeError:  # half a surrogate pair, as from an argument that is no UTF-8
+        sound = False
+    if not sound:
+        raise ValueError(f"{what} must be {A_NAME}")
     return value
 
 

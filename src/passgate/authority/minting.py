@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from passgate.authority.keys import Signer, check_id
+from passgate.core.constraints import parse_constraints
+from passgate.core.formats.jwt import read_jwt
+from passgate.core.permissions import is_pattern
+from passgate.core.verification import MAX_CREDENTIAL_BYTES
 from passgate.ulid import encode_ulid
 
 PASSPORT_TYP: Final = "passport+jwt"
@@ -14,10 +18,20 @@ DEFAULT_TTL_S: Final = 30 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Minted:
-    """A passport as minted: the compact JWS and the claims that it signs."""
+    """A passport as minted: the compact JWS, the claims that it signs, and its id.
+
+    `unknown` are the constraints that a gate of this version does not know: it refuses each request
+    with this passport.
+    """
 
     token: str
     claims: Mapping[str, Any]
+    unknown: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """The `jti`: `pass_` and a ULID."""
+        return str(self.claims["jti"])
 
 
 def mint_passport(
@@ -34,13 +48,17 @@ def mint_passport(
 ) -> Minted:
     """A passport for `agent` by the issuer of `signer`, valid from `now` for `ttl_s` seconds.
 
-    Its id is `pass_` and a ULID. The values of `constraints` are taken as they are; `check` them
-    with `passgate.authority.granting` first. Raises `ValueError` for an agent id that no gate
-    accepts and for a lifetime that is not positive.
+    It is read back as a gate reads it: `ValueError`, with a sentence, for whatever a gate would
+    call malformed, such as a constraint's value of the wrong kind. Unknown constraints are minted.
     """
     check_id("the agent id", agent)
     if ttl_s <= 0:
         raise ValueError("the lifetime must be positive")
+    for permission in permissions:
+        pattern = permission if isinstance(permission, str) else permission.get("permission_key")
+        if not isinstance(pattern, str) or not is_pattern(pattern):
+            raise ValueError(f"a permission is a key, `*` or ends in `:*`, unlike {pattern!r}")
+    unknown = parse_constraints(constraints or {}).unknown
     issued_at = int(now)
     claims: dict[str, Any] = {
         "iss": signer.issuer,
@@ -56,4 +74,8 @@ def mint_passport(
     claims["permissions"] = list(permissions)
     if constraints:
         claims["constraints"] = dict(constraints)
-    return Minted(signer.sign(PASSPORT_TYP, claims), claims)
+    token = signer.sign(PASSPORT_TYP, claims)
+    if len(token) > MAX_CREDENTIAL_BYTES:
+        raise ValueError(f"the passport would be larger than the {MAX_CREDENTIAL_BYTES} bytes read")
+    read_jwt(token.encode())
+    return Minted(token, claims, unknown)

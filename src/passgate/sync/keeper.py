@@ -111,6 +111,16 @@ class Keeper:
         for followed in self._followed.values():
             self._follow(followed)
 
+    async def read_once(self) -> None:
+        """Reads every source once, also beyond this machine, and follows none; for commands.
+
+        What went wrong is in `status`.
+        """
+        for followed in self._followed.values():
+            for follower in followed.followers:
+                await follower.attempt()
+        await self.close()
+
     async def reconfigure(self, issuers: Iterable[IssuerSettings]) -> None:
         """Follows `issuers` instead, keeping what is unchanged; `trust` changes in one step.
 

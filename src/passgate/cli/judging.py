@@ -1,0 +1,103 @@
+"""Judges a passport alone, without a request: by a file of keys, or as one gate would."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from passgate.clock import system_clock
+from passgate.core.constraints.base import NO_CONSTRAINTS
+from passgate.core.instant import Instant
+from passgate.core.jwks import MAX_JWKS_BYTES, parse_jwks
+from passgate.core.passport import Passport
+from passgate.core.permissions import covering
+from passgate.core.reasons import Refusal
+from passgate.core.trust import Issuer, KeySet, Trust
+from passgate.core.verification import (
+    Acceptance,
+    check_audience,
+    check_revocation,
+    check_times,
+    named_key,
+    verify,
+)
+from passgate.errors import SourceError
+
+_SKEW_S = 30.0
+_MAX_LIFETIME_S = 90 * 86_400.0
+
+
+def judge_by_keys(token: str, jwks: Path, action: str | None) -> Passport | Refusal:
+    """Checks 4, 6, 7 and 13, the file's keys standing for whichever issuer the passport names.
+
+    Raises `SourceError` for a file that is no key set.
+    """
+    now = system_clock()
+    try:
+        with jwks.open("rb") as file:
+            keys = parse_jwks(file.read(MAX_JWKS_BYTES + 1))
+    except OSError as error:
+        raise SourceError(f"{jwks} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise SourceError(f"{jwks}: {error}") from None
+    acceptance = Acceptance()
+    named = named_key(token, acceptance)
+    name = "" if named is None else named[0]
+    issuer = Issuer(
+        id=name,
+        tier="L1",
+        formats=acceptance.formats,
+        permissions=("*",),
+        constraints=NO_CONSTRAINTS,
+        max_stale_s=0.0,
+        revocations_required=False,
+        keys=KeySet(keys, "", now),
+    )
+    passport = verify(token, Trust({name: issuer}), acceptance)
+    if isinstance(passport, Refusal):
+        return passport
+    return (
+        check_times(passport, now, _SKEW_S, _MAX_LIFETIME_S)
+        or _check_permission(passport, issuer, action)
+        or passport
+    )
+
+
+def judge_by_config(token: str, path: Path, action: str | None) -> Passport | Refusal:
+    """Checks 4 to 9 and 13 as the gate of the configuration at `path` would judge them now.
+
+    The sources of the passport's issuer are read once, without the gate's own copies. Raises
+    `ConfigError`, and `SourceError` where a source cannot be read.
+    """
+    from passgate.config import load_config
+    from passgate.settings import issuer_settings
+    from passgate.sync.keeper import Keeper
+
+    config = load_config(path, os.environ).config
+    acceptance = Acceptance(frozenset(config.passport.formats))
+    named = named_key(token, acceptance)
+    keeper = Keeper(
+        [entry for entry in issuer_settings(config) if named and entry.issuer.id == named[0]], None
+    )
+    asyncio.run(keeper.read_once())
+    passport = verify(token, keeper.trust, acceptance)
+    if isinstance(passport, Refusal):
+        failed = [row["error"] for row in keeper.status() if row["error"]]
+        if failed and passport.code == "trust_stale":
+            raise SourceError(failed[0])
+        return passport
+    now: Instant = system_clock()
+    issuer = keeper.trust.issuers[passport.issuer]
+    return (
+        check_times(passport, now, config.passport.clock_skew_s, config.passport.max_lifetime_s)
+        or check_audience(passport, frozenset({config.gate.id, *config.gate.audience}))
+        or check_revocation(passport, issuer, now)
+        or _check_permission(passport, issuer, action)
+        or passport
+    )
+
+
+def _check_permission(passport: Passport, issuer: Issuer, action: str | None) -> Refusal | None:
+    if action is None:
+        return None
+    covered = covering(passport.permissions, issuer.permissions, action)
+    return covered if isinstance(covered, Refusal) else None
