@@ -1,0 +1,59 @@
+"""Constraints: what a passport, a catalog or the gate demands of a request, one file per family.
+
+`CONSTRAINTS` is the one table. All that is known about a constraint is in its family's file;
+reading, merging, evaluation, reference pages and tests go by the table.
+"""
+
+from passgate.core.constraints import approval, cost, data, rate, scope, terms, time
+from passgate.core.constraints.base import Constraint
+
+CONSTRAINTS: dict[str, Constraint] = {
+    row.key: row
+    for row in sorted(
+        (
+            *time.ROWS,
+            *scope.ROWS,
+            *rate.ROWS,
+            *cost.ROWS,
+            *approval.ROWS,
+            *data.ROWS,
+            *terms.ROWS,
+        ),
+        key=lambda row: row.order,
+    )
+}
+"""Every constraint by its key, in evaluation order."""
+
+# After the table, because they read it.
+from passgate.core.constraints.evaluation import (  # noqa: E402 - needs CONSTRAINTS
+    Compiled,
+    Evaluated,
+    Explained,
+    Owed,
+    compile_owed,
+    evaluate,
+    evaluate_all,
+    refusal_for,
+)
+from passgate.core.constraints.sets import (  # noqa: E402 - needs CONSTRAINTS
+    ConstraintValueError,
+    merge,
+    parse_constraints,
+    problems,
+)
+
+__all__ = [
+    "CONSTRAINTS",
+    "Compiled",
+    "ConstraintValueError",
+    "Evaluated",
+    "Explained",
+    "Owed",
+    "compile_owed",
+    "evaluate",
+    "evaluate_all",
+    "merge",
+    "parse_constraints",
+    "problems",
+    "refusal_for",
+]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from passgate.core.instant import Instant
 from passgate.core.reasons import Refusal
@@ -38,21 +38,16 @@ class Charge:
     constraint: str
 
 
-Outcome: TypeAlias = "None | Refusal | Hold | Charge | tuple[Charge, ...]"
+Outcome: TypeAlias = "Refusal | Hold | None"
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What an evaluator may look at: this request, whom it counts for, and the moment.
-
-    `subject` is the counting subject of the constraint's origin, ready to be put into a counter's
-    name; `key` is the constraint being evaluated; `agent_model` is "" when not known.
-    """
+# A named tuple and not a frozen dataclass: one is made per request, at a third of the price.
+class Context(NamedTuple):
+    """What a judge may look at: this request, what it declares, and the moment."""
 
     request: "Request"
     action: str
     facts: "Facts"
-    subject: str
     now: Instant
 
 
@@ -60,19 +55,32 @@ class Context:
 class Constraint:
     """One row of the table: all that is known about one key.
 
-    `parse` turns the YAML or JSON value into the compiled form, or raises `ValueError` with a
-    sentence that says what the value must be. `merge` joins two compiled values of one subject so
-    that whatever either refuses stays refused. `evaluate` is None for a term, which is recorded and
-    never refuses. `judges_body` says that the request's body must be read whole before evaluation.
+    `parse` turns the YAML or JSON value into the compiled form, which is immutable and hashable,
+    or raises `ValueError` with a sentence that says what the value must be. `merge` joins two
+    compiled values of one subject so that whatever either refuses stays refused.
+
+    A row does at most one of two things. `judge` looks at each request and returns None, a
+    `Refusal` or a `Hold`. `charge` names, once per subject, the counters that each request takes
+    from: an amount of 1, or of 0 cents for spend, to which the request's cost is added. A row that
+    does neither is a term, which is recorded and never refuses; or the parameter of the row that
+    `parameter_of` names: then `merge` puts it into that row's value.
+
+    `value`, `refuses`, `merging`, `example` and `note` make the reference page. `judges_body` says
+    that the request's body must be read whole before evaluation.
     """
 
     key: str
     order: int
     parse: Callable[[object], Any]
     merge: Callable[[Any, Any], Any]
-    evaluate: Callable[[Any, Context], Outcome] | None
+    value: str
+    refuses: str
+    merging: str
     example: object
-    summary: str
+    note: str = ""
+    judge: Callable[[Any, Context], Outcome] | None = None
+    charge: Callable[[Any, str], tuple[Charge, ...]] | None = None
+    parameter_of: str = ""
     judges_body: bool = False
 
 

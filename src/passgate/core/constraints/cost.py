@@ -1,0 +1,129 @@
+"""What a request may cost, alone and together with others, and from where on a person decides."""
+
+from typing import TypeAlias
+
+from passgate.core.constraints.base import Charge, Constraint, Context, Hold
+from passgate.core.constraints.values import count, duration_s
+from passgate.core.reasons import Refusal
+
+MAX_PER_ACTION = "core:cost:max_per_action"
+MAX_CUMULATIVE = "core:cost:max_cumulative"
+CUMULATIVE_WINDOW = "core:cost:cumulative_window"
+APPROVAL_THRESHOLD = "core:cost:approval_threshold"
+
+Window: TypeAlias = int | str
+"""A calendar window's name, or the length of a rolling one in seconds."""
+
+Limits: TypeAlias = tuple[tuple[Window, int], ...]
+"""What may be spent in each window; several windows are all owed."""
+
+_CALENDAR = frozenset({"daily", "weekly", "monthly", "total"})
+
+_TOO_DEAR = Refusal("budget_exhausted", "The request costs more than one may.", MAX_PER_ACTION)
+_DEAR = Hold(APPROVAL_THRESHOLD, "A person must approve a request of this cost.")
+
+
+def _judge_max_per_action(limit: int, context: Context) -> Refusal | None:
+    return _TOO_DEAR if context.facts.cost_cents > limit else None
+
+
+def _parse_max_cumulative(raw: object) -> Limits:
+    return (("daily", count(raw)),)
+
+
+def _merge_max_cumulative(left: Limits, right: Limits) -> Limits:
+    limits = dict(left)
+    for window, limit in right:
+        limits[window] = min(limit, limits.get(window, limit))
+    return tuple(sorted(limits.items(), key=lambda item: str(item[0])))
+
+
+def _charge_max_cumulative(limits: Limits, subject: str) -> tuple[Charge, ...]:
+    return tuple(
+        Charge(f"spend/{window}/{subject}", "spend", window, 0, limit, MAX_CUMULATIVE)
+        for window, limit in limits
+    )
+
+
+def _parse_window(raw: object) -> Window:
+    if isinstance(raw, str) and raw in _CALENDAR:
+        return raw
+    try:
+        return duration_s(raw)
+    except ValueError:
+        raise ValueError(
+            "must be daily, weekly, monthly, total, or a duration from 1s to 366d, such as 90m"
+        ) from None
+
+
+def _apply_window(limits: Limits, window: Window) -> Limits:
+    return ((window, limits[0][1]),)
+
+
+def _judge_approval_threshold(threshold: int, context: Context) -> Hold | None:
+    return _DEAR if context.facts.cost_cents > threshold else None
+
+
+_CENTS = "a whole number of minor units (cents)"
+_COST = (
+    "The cost is the route's `cost_cents`, else the catalog's `core:pricing:per_call_cents`, else"
+    " 0; a route that requires a cost refuses a request without one."
+)
+
+ROWS = (
+    Constraint(
+        key=MAX_PER_ACTION,
+        order=40,
+        parse=count,
+        merge=min,
+        value=_CENTS,
+        refuses="the request costs more; exactly this much passes (`budget_exhausted`)",
+        merging="the least",
+        example=500,
+        note=_COST,
+        judge=_judge_max_per_action,
+    ),
+    Constraint(
+        key=MAX_CUMULATIVE,
+        order=41,
+        parse=_parse_max_cumulative,
+        merge=_merge_max_cumulative,
+        value=_CENTS,
+        refuses=(
+            "what was spent in the window, what is reserved and what this request costs are"
+            " together more (`budget_exhausted`)"
+        ),
+        merging="the least for each window; limits over different windows are all owed",
+        example=10000,
+        note="The window is `core:cost:cumulative_window`, by default `daily`. " + _COST,
+        charge=_charge_max_cumulative,
+    ),
+    Constraint(
+        key=CUMULATIVE_WINDOW,
+        order=41,
+        parse=_parse_window,
+        merge=_apply_window,
+        value=(
+            "`daily` (from 00:00 UTC), `weekly` (from Monday), `monthly` (from the 1st), `total`,"
+            " or a duration such as `90m` for a rolling window"
+        ),
+        refuses="never by itself: it says over which time `core:cost:max_cumulative` sums",
+        merging="with its limit",
+        example="weekly",
+        note="Without `core:cost:max_cumulative` beside it, it is an error.",
+        parameter_of=MAX_CUMULATIVE,
+    ),
+    Constraint(
+        key=APPROVAL_THRESHOLD,
+        order=43,
+        parse=count,
+        merge=min,
+        value=_CENTS,
+        refuses="holds, when the request costs strictly more (`approval_required`)",
+        merging="the least",
+        example=2500,
+        note=_COST,
+        judge=_judge_approval_threshold,
+    ),
+)
+"""The rows of this family."""

@@ -1,0 +1,45 @@
+"""Whom a counter counts: one unambiguous text per subject, ready to be put into a counter's name.
+
+Every component is percent-encoded (RFC 3986 section 2.1, all but unreserved characters), so a
+subject holds no `/`, no space, no control character, and `|` only between its components: no two
+different subjects share a text, whatever an issuer writes into its ids.
+"""
+
+from urllib.parse import quote
+
+from passgate.core.client_address import counted_address, normal_address
+
+
+def subject_of_passport(issuer: str, jti: str) -> str:
+    """Whom a passport's own constraints count: this passport."""
+    return _subject("passport", issuer, jti)
+
+
+def subject_of_permission(issuer: str, jti: str, permission: str) -> str:
+    """Whom a permission entry's constraints count: this passport, for this entry."""
+    return _subject("permission", issuer, jti, permission)
+
+
+def subject_of_catalog(issuer: str, agent: str, action: str) -> str:
+    """Whom a catalog entry's constraints count: this agent, for this action."""
+    return _subject("catalog", issuer, agent, action)
+
+
+def subject_of_agent(issuer: str, agent: str) -> str:
+    """Whom an issuer's and the gate's constraints count: the agent, so a reissue resets nothing."""
+    return _subject("agent", issuer, agent)
+
+
+def subject_of_address(address: str, action: str = "") -> str:
+    """Who is counted where nobody is identified: a client address, for one action or for all.
+
+    `address` is a request's `client`. IPv6 counts by /64, which one customer has whole.
+    """
+    normal = normal_address(address)
+    place = address if normal is None else counted_address(normal)
+    return _subject("address", place, action) if action else _subject("address", place)
+
+
+def _subject(*components: str) -> str:
+    # surrogatepass: a lone surrogate from a JSON escape must not become an exception here.
+    return "|".join(quote(part, safe="", errors="surrogatepass") for part in components)
