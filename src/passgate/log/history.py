@@ -14,7 +14,7 @@ from passgate.errors import DataError
 from passgate.log.checkpoint import NoteKey, open_checkpoint
 from passgate.log.retention import sync_directory
 
-_NOTE_LINES = 6
+NOTE_LINES = 6
 # A day of minutes; older ones are dropped, what they proved is proven by every later one.
 _MOST_ENTRIES = 1440
 _MOST_EXTRA = 64
@@ -26,13 +26,13 @@ def split_history(data: bytes) -> tuple[list[str], bool]:
     Raises `ValueError` when it is not text.
     """
     lines = data.decode().split("\n")
-    whole = (len(lines) - 1) // _NOTE_LINES
+    whole = (len(lines) - 1) // NOTE_LINES
     notes = [
-        "\n".join(lines[_NOTE_LINES * n : _NOTE_LINES * n + _NOTE_LINES - 1]) + "\n"
+        "\n".join(lines[NOTE_LINES * n : NOTE_LINES * n + NOTE_LINES - 1]) + "\n"
         for n in range(whole)
     ]
-    proper = all(lines[_NOTE_LINES * n + _NOTE_LINES - 1] == "" for n in range(whole))
-    return notes, proper and lines[_NOTE_LINES * whole :] == [""]
+    proper = all(lines[NOTE_LINES * n + NOTE_LINES - 1] == "" for n in range(whole))
+    return notes, proper and lines[NOTE_LINES * whole :] == [""]
 
 
 class History:
@@ -121,7 +121,7 @@ def load_history(path: Path, key: NoteKey) -> History:
         raise DataError(f"{path}:1: not text; {advice}") from None
     entries: list[tuple[int, str]] = []
     for number, note in enumerate(notes):
-        where = f"{path}:{_NOTE_LINES * number + 1}"
+        where = f"{path}:{NOTE_LINES * number + 1}"
         try:
             size = open_checkpoint(note, key).size
         except ValueError as error:
