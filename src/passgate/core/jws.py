@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from passgate.core import strict_json
-from passgate.core.ed25519 import signature_fits
 
 PASSPORT_TYPES = frozenset({"passport+jwt", "JWT", ""})
 """What `typ` of a passport may say; "" stands for a header without `typ`."""
@@ -57,7 +56,7 @@ class Jws(NamedTuple):
 def read(text: bytes, types: frozenset[str]) -> Jws:
     """The parts of `text`, whose `typ` is one of `types` ("" in it: may be absent).
 
-    The signature is *not* verified here: see `verified` and `passgate.core.verification`. The
+    The signature is *not* verified here: that takes `passgate.core.ed25519` and a key. The
     caller limits the length. Raises `MalformedError`, or `UnsupportedError` where another
     algorithm or header member is asked for.
     """
@@ -79,21 +78,6 @@ def read(text: bytes, types: frozenset[str]) -> Jws:
         text[: len(head) + 1 + len(body)],
         _decode(tail),
     )
-
-
-def verified(text: bytes, types: frozenset[str], keys: dict[str, bytes]) -> Jws:
-    """`text` read as by `read`, its signature verified under the key of `keys` that it names.
-
-    For signed lists and the like; passports go through `passgate.core.verification`. Raises
-    `MalformedError` also where the key is unknown or the signature does not fit.
-    """
-    jws = read(text, types)
-    key = keys.get(jws.kid)
-    if key is None:
-        raise MalformedError("The header's `kid` names no known key.")
-    if not signature_fits(jws.signature, jws.signing_input, key):
-        raise MalformedError("The signature does not verify.")
-    return jws
 
 
 def decode_base64url(part: bytes) -> bytes:

@@ -1,0 +1,86 @@
+"""A passport can be made in one way."""
+
+import copy
+import dataclasses
+from pathlib import Path
+
+import pytest
+from tests.craft import CLAIMS, credential, raw_credential, trust
+
+import passgate
+from passgate.core.constraints.base import NO_CONSTRAINTS
+from passgate.core.passport import Passport
+from passgate.core.verification import Acceptance, verify
+
+
+def verified(text: str) -> Passport:
+    passport = verify(text, trust(), Acceptance())
+    assert isinstance(passport, Passport)
+    return passport
+
+
+def test_only_verification_makes_a_passport() -> None:
+    """Without the seal, or with anything like it, construction fails."""
+    fields = [field.name for field in dataclasses.fields(Passport) if field.name != "memo"]
+    values = {name: getattr(verified(credential()), name) for name in fields}
+
+    for seal in (None, object(), True):
+        with pytest.raises(TypeError, match="by verifying one"):
+            Passport(seal, **values)
+
+
+def test_a_passport_gives_its_seal_to_nobody() -> None:
+    """Neither by attribute nor by `replace` can a passport be turned into a wider one."""
+    passport = verified(credential())
+
+    assert not hasattr(passport, "seal")
+    with pytest.raises((TypeError, ValueError), match="seal"):
+        dataclasses.replace(passport, permissions=())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        passport.agent = "root"  # type: ignore[misc]  # this is what is tested
+
+
+def test_the_seal_is_named_in_two_files_only() -> None:
+    """No other module may import what makes a passport."""
+    source = Path(passgate.__file__).parent
+
+    naming = {
+        str(path.relative_to(source))
+        for path in source.rglob("*.py")
+        if "_BY_VERIFICATION" in path.read_text()
+    }
+
+    assert naming == {"core/passport.py", "core/verification.py"}
+
+
+def test_claims_are_what_was_signed() -> None:
+    """They are read again from the signed text, with fractions as text for the record."""
+    assert verified(credential()).claims == CLAIMS
+    metadata = {"score": 0.5, "list": [1.25, 3]}
+
+    claims = verified(credential({"metadata": metadata})).claims
+
+    assert claims["metadata"] == {"score": "0.5", "list": ["1.25", 3]}
+
+
+def test_the_memo_is_no_part_of_what_a_passport_is() -> None:
+    """Two verifications of one credential are equal, whatever was worked out for one of them."""
+    one, two = verified(credential()), verified(credential())
+    one.memo["worked out"] = 1
+
+    assert one == two
+    assert copy.copy(one) == two
+    assert "worked out" not in repr(one)
+
+
+def test_passports_without_constraints_share_what_is_empty() -> None:
+    """A hundred thousand passports in memory do not hold a hundred thousand empty sets."""
+    text = raw_credential(
+        b'{"alg":"EdDSA","kid":"key-1"}',
+        b'{"iss":"iss_lab","sub":"a","jti":"p","iat":1,"exp":2,"permissions":["api:search"]}',
+    )
+    one, two = verified(credential()), verified(text)
+
+    assert one.constraints is two.constraints is NO_CONSTRAINTS
+    assert one.permissions[0] is two.permissions[0]
+    assert one.pins is two.pins
