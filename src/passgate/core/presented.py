@@ -60,16 +60,17 @@ def in_authorization(value: bytes, *, accept_bearer: bool, read: bool) -> Presen
     return Presented("authorization", match[2].strip(b" \t"), kind)
 
 
-def choose_credential(presented: tuple[Presented, ...]) -> bytes | Refusal | None:
+def choose_credential(presented: tuple[Presented, ...]) -> str | Refusal | None:
     """The one credential of a request; None where nothing at all was presented.
 
-    The same credential in two headers is one. Refuses two different ones with `passport_ambiguous`,
+    The same credential in two headers is one. Bytes beyond ASCII come as Latin-1, for the check of
+    its shape to refuse. Refuses two different ones with `passport_ambiguous`,
     and whatever this version does not accept with `passport_unsupported`.
     """
     if not presented:
         return None
     if len(presented) == 1 and presented[0].kind == "credential":
-        return presented[0].value
+        return presented[0].value.decode("latin-1")
     # A reference is never the same as a credential, whatever their bytes.
     credentials = {
         (item.kind == "reference", item.value)
@@ -82,4 +83,6 @@ def choose_credential(presented: tuple[Presented, ...]) -> bytes | Refusal | Non
     for kind in ("proof", "chain", "reference", "dpop"):
         if kind in kinds:
             return _UNSUPPORTED[kind]
-    return presented[0].value if "credential" in kinds else _UNSUPPORTED["unread"]
+    if "credential" not in kinds:
+        return _UNSUPPORTED["unread"]
+    return presented[0].value.decode("latin-1")

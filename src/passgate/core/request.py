@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from passgate.core.client_address import NO_PROXIES, ClientPath, TrustedProxies, client_path
+from passgate.core.client_address import NO_PROXIES, TrustedProxies, client_path
 from passgate.core.headers import HeaderRules, SortedHeaders, sort_request
 from passgate.core.hosts import host_of_header
 from passgate.core.reasons import Refusal
@@ -42,9 +42,9 @@ class Request:
 
     `target` is what to forward, byte for byte as received (an absolute form without its scheme and
     host); `path` is the judged path and `query` the raw query. `host` is in lower case without its
-    port, "" in an HTTP/1.0 request without one. `client` is an IP address or "unix", the first of
-    `origin`. `scheme` (`http` or `https`) and `authority` are those that the client used, by the
-    word of a trusted proxy where there is one, else by the connection and Host.
+    port, "" in an HTTP/1.0 request without one. `client` is an IP address or "unix", `hops` the
+    trusted proxies it came through. `scheme` (`http` or `https`) and `authority` are those that the
+    client used, by the word of a trusted proxy where there is one, else by the connection and Host.
     `headers` are all that arrived; `sorted` is what becomes of them. `body` is None until it was
     read whole.
     """
@@ -54,9 +54,9 @@ class Request:
     path: str
     query: bytes
     host: str
-    authority: bytes
+    authority: str
     client: str
-    origin: ClientPath
+    hops: tuple[str, ...]
     scheme: str
     headers: Sequence[tuple[bytes, bytes]]
     sorted: SortedHeaders
@@ -114,9 +114,9 @@ def canonical_request(wire: Wire, rules: RequestRules) -> Request | Refusal:
         target.path,
         target.query,
         authority[0] if authority is not None else "",
-        named,
+        named.decode("ascii"),
         path.client,
-        path,
+        path.hops,
         scheme,
         headers,
         found,

@@ -1,0 +1,78 @@
+"""The anonymous tier: what may pass without a passport, and how often. Part of check 3."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+from passgate.core.constraints.base import Charge
+from passgate.core.constraints.patterns import (
+    ActionPatterns,
+    action_patterns,
+    forbid,
+    forbidden_patterns,
+)
+from passgate.core.constraints.subjects import subject_of_address
+from passgate.core.reasons import Refusal
+from passgate.core.request import Request
+
+_READS: Final = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymousPolicy:
+    """Section `anonymous`: exactly the documented fields and their defaults.
+
+    `allowed_actions` and `blocked_actions` are action patterns; nothing is allowed that is not
+    listed. Raises `ValueError` for a list that holds anything but patterns.
+    """
+
+    enabled: bool = False
+    allowed_actions: tuple[str, ...] = ()
+    blocked_actions: tuple[str, ...] = ()
+    read_only: bool = True
+    rate_limit_per_minute: int = 5
+    rate_limit_per_hour: int = 50
+    upgrade_message: str | None = None
+    upgrade_url: str | None = None
+    _allowed: ActionPatterns = field(init=False, repr=False, compare=False)
+    _blocked: ActionPatterns = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_allowed", action_patterns(self.allowed_actions))
+        object.__setattr__(self, "_blocked", forbidden_patterns(self.blocked_actions))
+
+    def offers(self, action: str) -> bool:
+        """Whether the action is listed and not blocked."""
+        return self._allowed.cover(action) and not forbid(self._blocked, action)
+
+
+NO_ANONYMOUS: Final = AnonymousPolicy()
+
+
+def judge_anonymous(
+    request: Request, action: str, policy: AnonymousPolicy, priced: bool
+) -> Refusal | tuple[Charge, ...]:
+    """What an anonymous request is charged, or `passport_missing`.
+
+    Only for a request that presented nothing at all. `priced` says that the action costs anything,
+    which is never anonymous. Charged are a minute's and an hour's rate of the client's address.
+    """
+    if (
+        not policy.enabled
+        or priced
+        or not policy.offers(action)
+        or (policy.read_only and request.method not in _READS)
+    ):
+        return Refusal("passport_missing", required_permissions=(action,))
+    return _rates(request.client, policy.rate_limit_per_minute, policy.rate_limit_per_hour)
+
+
+# The same few clients come again; what they are charged never differs.
+@lru_cache(maxsize=4096)
+def _rates(client: str, per_minute: int, per_hour: int) -> tuple[Charge, ...]:
+    # A subject of its own: the gate's constraints count the bare address.
+    subject = "anonymous|" + subject_of_address(client)
+    return (
+        Charge(f"rate/60/{subject}", "rate", 60, 1, per_minute, "anonymous:rate_limit_per_minute"),
+        Charge(f"rate/3600/{subject}", "rate", 3600, 1, per_hour, "anonymous:rate_limit_per_hour"),
+    )
