@@ -5,82 +5,52 @@ the judged request reaches the upstream except what the gate itself sets.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
-from passgate.core.presented import READABLE_CARRIERS, Presented, in_authorization
+from passgate.core.header_rules import (
+    ACCEPT,
+    AUTHORIZATION,
+    CHAIN,
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    DROPPED,
+    DROPPED_PREFIXES,
+    EXPECT,
+    FORWARDED,
+    FORWARDED_FOR,
+    FORWARDED_HOST,
+    FORWARDED_PROTO,
+    HOST,
+    KEPT,
+    OWN_PREFIXES,
+    PASSPORT,
+    PLAIN_NAME,
+    PREFER,
+    PROOF,
+    REFERENCE,
+    ROLES,
+    TOKEN,
+    TRACE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    VIA,
+    HeaderRules,
+    is_disguised,
+    reaches_upstream,
+)
+from passgate.core.presented import Presented, in_authorization
 from passgate.core.reasons import Refusal
 
-# Roles. A dropped header goes in silence; from _KEPT on a header is forwarded, also when read.
-_DROPPED, _HOST, _PASSPORT, _AUTHORIZATION, _REFERENCE, _CHAIN, _PROOF = range(7)
-_CONNECTION, _CONTENT_LENGTH, _TRANSFER_ENCODING, _EXPECT, _UPGRADE, _VIA, _TRACE = range(7, 14)
-_FORWARDED_FOR, _FORWARDED, _FORWARDED_PROTO, _FORWARDED_HOST = range(14, 18)
-_KEPT: Final = 18
-_PASSED, _CONTENT_TYPE, _CONTENT_ENCODING, _ACCEPT, _PREFER = range(_KEPT, _KEPT + 5)
-
-# Headers by which some upstreams replace what was judged, or learn who calls. The gate drops them
-# by choice: `upstream.pass_headers` can let them through.
-_OVERRIDES: Final = frozenset(
-    (
-        b"x-http-method",
-        b"x-http-method-override",
-        b"x-method-override",
-        b"x-rewrite-url",
-        b"x-real-ip",
-        b"x-client-ip",
-        b"x-cluster-client-ip",
-        b"true-client-ip",
-        b"client-cert",
-        b"client-cert-chain",
-    )
-)
-_OVERRIDE_PREFIXES: Final = (b"x-original-", b"x-forwarded-")
-_OWN_PREFIXES: Final = (b"x-passport-", b"passport-")
-_DROPPED_PREFIXES: Final = (*_OWN_PREFIXES, b"proxy-", *_OVERRIDE_PREFIXES)
-
-_ROLES: Final[Mapping[bytes, int]] = MappingProxyType(
-    {
-        **dict.fromkeys(_OVERRIDES, _DROPPED),
-        # Hop by hop (RFC 9110 section 7.6.1); the `proxy-` family goes by its prefix.
-        b"keep-alive": _DROPPED,
-        b"te": _DROPPED,
-        b"http2-settings": _DROPPED,
-        b"connection": _CONNECTION,
-        b"upgrade": _UPGRADE,
-        b"transfer-encoding": _TRANSFER_ENCODING,
-        b"content-length": _CONTENT_LENGTH,
-        b"expect": _EXPECT,
-        b"host": _HOST,
-        b"x-agent-passport": _PASSPORT,
-        b"authorization": _AUTHORIZATION,
-        b"x-modei-passport-id": _REFERENCE,
-        b"x-agent-passport-chain": _CHAIN,
-        b"dpop": _PROOF,
-        b"via": _VIA,
-        b"traceparent": _TRACE,
-        b"x-forwarded-for": _FORWARDED_FOR,
-        b"forwarded": _FORWARDED,
-        b"x-forwarded-proto": _FORWARDED_PROTO,
-        b"x-forwarded-host": _FORWARDED_HOST,
-        b"content-type": _CONTENT_TYPE,
-        b"content-encoding": _CONTENT_ENCODING,
-        b"accept": _ACCEPT,
-        b"prefer": _PREFER,
-    }
-)
 # What Connection may name without taking from the upstream anything that was judged.
 _CONNECTION_OPTIONS: Final = frozenset(
     (b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings", b"proxy-connection")
 )
 
-_ALNUM: Final = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_PLAIN_NAME: Final = _ALNUM + b"-"
-_TOKEN: Final = _ALNUM + b"!#$%&'*+-.^_`|~"  # tchar, RFC 9110 section 5.6.2
 _FIELD_VALUE: Final = bytes((9, *range(0x20, 0x7F), *range(0x80, 0x100)))  # RFC 9110 section 5.5
-_TO_HYPHEN: Final = bytes.maketrans(b"!#$%&'*+.^_`|~", b"-" * 14)
-
 # W3C Trace Context section 3.2.2.
 _TRACEPARENT: Final = re.compile(
     rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
@@ -104,16 +74,6 @@ _BAD_CODING: Final = _malformed("The Transfer-Encoding header is not exactly chu
 _BAD_FRAMING: Final = _malformed("The request has both Content-Length and Transfer-Encoding.")
 _BAD_EXPECT: Final = _malformed("The only known expectation is 100-continue.", 417)
 _BAD_CONTENT: Final = _malformed("Content-Type or Content-Encoding is repeated.")
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderRules:
-    """The configured part of what crosses; made by `header_rules`."""
-
-    carriers: frozenset[str]
-    accept_bearer: bool
-    keep_passport: bool
-    roles: Mapping[bytes, int]
 
 
 @dataclass(slots=True)
@@ -151,62 +111,6 @@ class SortedHeaders:
 _NOTHING: Final[frozenset[bytes]] = frozenset()
 
 
-def header_rules(
-    *,
-    carriers: Iterable[str] = READABLE_CARRIERS,
-    accept_bearer: bool = False,
-    keep_passport: bool = False,
-    pass_headers: Iterable[str] = (),
-) -> HeaderRules:
-    """Compiles what `passport` and `upstream` say about headers.
-
-    Raises `ValueError` for a carrier that this version does not read, and for a header to pass that
-    is not one of those the gate drops by choice: overrides, and names with underscores.
-    """
-    read = frozenset(carrier.lower() for carrier in carriers)
-    for carrier in read:
-        if carrier not in READABLE_CARRIERS:
-            raise ValueError(
-                f"passports are read from {', '.join(READABLE_CARRIERS)} only, not {carrier!r}"
-            )
-    roles = dict(_ROLES)
-    for name in pass_headers:
-        lower = name.lower().encode()
-        if not lower or lower.translate(None, _TOKEN):
-            raise ValueError(f"{name!r} is no header name")
-        plain = lower.translate(_TO_HYPHEN)
-        if not _is_override(plain) and (plain == lower or _is_taken(plain)):
-            raise ValueError(f"{name!r} is no header that the gate drops by choice")
-        roles[lower] = _PASSED
-    return HeaderRules(read, accept_bearer, keep_passport, roles)
-
-
-def _is_override(name: bytes) -> bool:
-    return name in _OVERRIDES or (name.startswith(_OVERRIDE_PREFIXES) and name not in _ROLES)
-
-
-def _is_taken(name: bytes) -> bool:
-    return name in _ROLES or name.startswith(_DROPPED_PREFIXES)
-
-
-def _is_disguised(name: bytes) -> bool:
-    """Whether a server that turns odd characters into one could take this name for another."""
-    return b"_" in name or (
-        bool(name.translate(None, _PLAIN_NAME)) and _is_taken(name.translate(_TO_HYPHEN))
-    )
-
-
-def reaches_upstream(name: bytes) -> bool:
-    """Whether a header of this lower-case name is always forwarded as it was sent.
-
-    What a rule reads must be what the upstream reads, so only such headers can be sources.
-    """
-    role = _ROLES.get(name)
-    if role is not None:
-        return role >= _KEPT
-    return not name.startswith(_DROPPED_PREFIXES) and not name.translate(None, _PLAIN_NAME)
-
-
 def sort_request(
     headers: Sequence[tuple[bytes, bytes]], rules: HeaderRules, http_minor: int = 1
 ) -> SortedHeaders | Refusal:
@@ -217,8 +121,8 @@ def sort_request(
     section 6), and a Connection header that would take away what the gate judges.
     """
     # All names and all values are looked at in one go each: what is left over is unusual.
-    odd = b"".join([name for name, _ in headers]).translate(None, _PLAIN_NAME)
-    if odd and odd.translate(None, _TOKEN):
+    odd = b"".join([name for name, _ in headers]).translate(None, PLAIN_NAME)
+    if odd and odd.translate(None, TOKEN):
         return _BAD_NAME
     if b"".join([value for _, value in headers]).translate(None, _FIELD_VALUE):
         return _BAD_VALUE
@@ -230,20 +134,20 @@ def sort_request(
         lower = name.lower()
         role = role_of(lower)
         if role is None:
-            if lower.startswith(_DROPPED_PREFIXES) or (odd and _is_disguised(lower)):
+            if lower.startswith(DROPPED_PREFIXES) or (odd and is_disguised(lower)):
                 continue
             if not lower:
                 return _BAD_NAME
             lines += (name, b": ", value, b"\r\n")
         elif role:
-            if role >= _KEPT:
+            if role >= KEPT:
                 lines += (name, b": ", value, b"\r\n")
             if role in seen:
                 seen[role].append(value)
             else:
                 seen[role] = [value]
 
-    hosts = seen.pop(_HOST, None)
+    hosts = seen.pop(HOST, None)
     if hosts is None:
         if http_minor:
             return _BAD_HOST
@@ -291,16 +195,16 @@ def _read(
     """Fills in what was seen, and corrects `lines`; iterates over the few that there are."""
     for role, values in seen.items():
         value = values[0].strip(b" \t")
-        if role == _ACCEPT:
+        if role == ACCEPT:
             into.accept = b", ".join(values)
-        elif role in (_CONTENT_TYPE, _CONTENT_ENCODING):
+        elif role in (CONTENT_TYPE, CONTENT_ENCODING):
             if len(values) > 1:
                 return _BAD_CONTENT
-            if role == _CONTENT_TYPE:
+            if role == CONTENT_TYPE:
                 into.content_type = value
             else:
                 into.content_encoding = value
-        elif role == _PASSPORT:
+        elif role == PASSPORT:
             kind = "credential" if "x-agent-passport" in rules.carriers else "unread"
             into.presented += tuple(
                 [Presented("x-agent-passport", each.strip(b" \t"), kind) for each in values]
@@ -308,45 +212,45 @@ def _read(
             if rules.keep_passport:
                 for each in values:
                     lines += (b"X-Agent-Passport", b": ", each, b"\r\n")
-        elif role == _AUTHORIZATION:
+        elif role == AUTHORIZATION:
             refusal = _read_authorization(into, values, lines, rules)
             if refusal is not None:
                 return refusal
-        elif role == _CONTENT_LENGTH:
+        elif role == CONTENT_LENGTH:
             # 18 digits are more than any body, and no list, sign, or other base gets through.
             if len(values) > 1 or not value.isdigit() or len(value) > 18:
                 return _BAD_LENGTH
             into.content_length = int(value)
-        elif role == _TRANSFER_ENCODING:
+        elif role == TRANSFER_ENCODING:
             if len(values) > 1 or value.lower() != b"chunked" or not http_minor:
                 return _BAD_CODING
             into.chunked = True
-        elif role == _CONNECTION:
+        elif role == CONNECTION:
             refusal = _read_connection(into, values, lines)
             if refusal is not None:
                 return refusal
-        elif role == _TRACE:
+        elif role == TRACE:
             match = _TRACEPARENT.fullmatch(value)
             if match is not None and len(values) == 1:
                 into.trace_id = match[1].decode()
                 lines += (b"traceparent", b": ", value, b"\r\n")
-        elif role == _EXPECT:
+        elif role == EXPECT:
             # RFC 9110 section 10.1.1: an HTTP/1.0 client's expectation is ignored.
             if http_minor:
                 if len(values) > 1 or value.lower() != b"100-continue":
                     return _BAD_EXPECT
                 into.expect_continue = True
-        elif role == _FORWARDED_FOR:
+        elif role == FORWARDED_FOR:
             into.forwarded_for = values
-        elif role == _FORWARDED:
+        elif role == FORWARDED:
             into.forwarded = values
-        elif role == _FORWARDED_PROTO:
+        elif role == FORWARDED_PROTO:
             into.forwarded_proto = values
-        elif role == _FORWARDED_HOST:
+        elif role == FORWARDED_HOST:
             into.forwarded_host = values
-        elif role == _VIA:
+        elif role == VIA:
             into.via = b", ".join(values)
-        elif role == _PREFER:
+        elif role == PREFER:
             into.prefer = b", ".join(values)
         elif role in _UNSUPPORTED_KINDS:
             carrier, kind = _UNSUPPORTED_KINDS[role]
@@ -354,17 +258,17 @@ def _read(
     if into.chunked and into.content_length is not None:
         return _BAD_FRAMING
     # RFC 9110 section 7.8: Upgrade counts only where Connection names it, and not in HTTP/1.0.
-    if _UPGRADE in seen and http_minor and b"upgrade" in into.connection:
-        upgrade = b", ".join(seen[_UPGRADE])
+    if UPGRADE in seen and http_minor and b"upgrade" in into.connection:
+        upgrade = b", ".join(seen[UPGRADE])
         if _UNJUDGED_UPGRADE.search(upgrade) is None:
             into.upgrade = upgrade
     return None
 
 
 _UNSUPPORTED_KINDS: Final = {
-    _REFERENCE: ("x-modei-passport-id", "reference"),
-    _CHAIN: ("x-agent-passport-chain", "chain"),
-    _PROOF: ("dpop", "proof"),
+    REFERENCE: ("x-modei-passport-id", "reference"),
+    CHAIN: ("x-agent-passport-chain", "chain"),
+    PROOF: ("dpop", "proof"),
 }
 
 
@@ -389,15 +293,13 @@ def _read_connection(
     into: SortedHeaders, values: list[bytes], lines: list[bytes]
 ) -> Refusal | None:
     """Removes what Connection names (RFC 9110 section 7.6.1); refuses if that is judged."""
-    named = {item.strip(b" \t") for item in b",".join(values).lower().split(b",")}
-    named.discard(b"")
-    into.connection = frozenset(named)
-    named -= _CONNECTION_OPTIONS
+    into.connection = connection_names(values)
+    named = into.connection - _CONNECTION_OPTIONS
     if named:
         for name in named:
-            if name.translate(None, _TOKEN):
+            if name.translate(None, TOKEN):
                 return _BAD_CONNECTION
-            if _ROLES.get(name, _DROPPED) != _DROPPED:
+            if ROLES.get(name, DROPPED) != DROPPED:
                 return _REMOVES_JUDGED
         kept: list[bytes] = []
         for start in range(0, len(lines), 4):
@@ -445,7 +347,7 @@ def drop_from_response(name: bytes) -> bool:
     That is what belongs to one hop only, and what only the gate may say. `Content-Length` is not
     among them; headers that the answer's Connection names are, see `connection_names`.
     """
-    return name in _NOT_IN_RESPONSE or name.startswith(_OWN_PREFIXES)
+    return name in _NOT_IN_RESPONSE or name.startswith(OWN_PREFIXES)
 
 
 def drop_from_trailers(name: bytes) -> bool:

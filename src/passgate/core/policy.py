@@ -7,7 +7,7 @@ from passgate.core.anonymous import NO_ANONYMOUS, AnonymousPolicy
 from passgate.core.catalog import Catalog
 from passgate.core.client_address import NO_PROXIES
 from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
-from passgate.core.headers import header_rules
+from passgate.core.header_rules import header_rules
 from passgate.core.instant import Instant
 from passgate.core.passport import Passport
 from passgate.core.reasons import Refusal
@@ -71,18 +71,6 @@ class Policy:
         if isinstance(route, Refusal):
             return route
         return route.action, route, route.params(request.path) if route.names else _NO_PARAMS
-
-    def price_of(self, action: str) -> int | None:
-        """The catalog's price for one call, in cents; None where none is stated."""
-        catalog = self.catalog
-        entry = catalog.entries.get(action) if catalog is not None else None
-        return entry.price_cents if entry is not None else None
-
-    def terms_of(self, action: str) -> ConstraintSet | None:
-        """The constraints that come with the catalog's entry for an action, if there is one."""
-        catalog = self.catalog
-        entry = catalog.entries.get(action) if catalog is not None else None
-        return entry.constraints if entry is not None else None
 
     def still_allowed(self, passport: Passport | None, trust: Trust, now: Instant) -> bool:
         """Whether what began may go on: the passport has neither expired nor been revoked since.

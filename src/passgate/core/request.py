@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from passgate.core.client_address import NO_PROXIES, TrustedProxies, client_path
-from passgate.core.headers import HeaderRules, SortedHeaders, sort_request
+from passgate.core.header_rules import HeaderRules
+from passgate.core.headers import SortedHeaders, sort_request
 from passgate.core.hosts import host_of_header
 from passgate.core.reasons import Refusal
 from passgate.core.target import read_target

@@ -13,7 +13,7 @@ from typing import Final
 
 from passgate.core.jws import is_name
 from passgate.core.reasons import Refusal
-from passgate.core.source import Source, parse_source
+from passgate.core.sources import Source, parse_source
 from passgate.core.target import judge_path, plain_path
 
 ANY: Final = "ANY"
@@ -89,7 +89,7 @@ def make_route(
     require: Iterable[str] = (),
     redact: Iterable[str] = (),
 ) -> Route:
-    """Compiles one entry of `actions.routes`; sources are text as `source.parse_source` reads it.
+    """Compiles one entry of `actions.routes`; sources are text as `sources.parse_source` reads it.
 
     Raises `ValueError` with a sentence for whatever could never match or never be read.
     """
@@ -154,7 +154,7 @@ def _parse(match: str) -> tuple[str, str, tuple[str, ...], tuple[tuple[int, str]
     if method != method.upper():
         raise ValueError(f"methods are case-sensitive: write {method.upper()}")
     if pattern == "*" and method == "OPTIONS":
-        return method, pattern, ("",), ()
+        return method, pattern, (), ()
     if not pattern.startswith("/"):
         raise ValueError(f"the path of {match!r} must begin with a slash")
     segments: list[str] = []

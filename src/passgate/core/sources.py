@@ -1,127 +1,174 @@
-"""What a request declares of itself, by the sources of its route."""
+"""Where the facts that rules judge are found; each source occurs exactly once in a request."""
 
+import re
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote_to_bytes
 
-from passgate.core.facts import NO_FACTS, Facts
-from passgate.core.hosts import domain_of
-from passgate.core.judged_body import Number, plain_decimal
+from passgate.core.header_rules import reaches_upstream
+from passgate.core.judged_body import judge_body
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
-from passgate.core.routes import Route
-from passgate.core.source import Reader, Source, parse_source
 
-__all__ = ["Source", "parse_source", "read_facts"]
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9-]+")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_POINTER: Final = re.compile(r"(?:/(?:[^/~]|~[01])+)+")
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
+_BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
-_MAX_CENTS: Final = 2**53 - 1
-_MAX_TEXT: Final = 256
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place in a request: `kind` is `header`, `query`, `path` or `body`.
+
+    `name` is the header's lower-case name, the query's or the path's parameter, or the JSON pointer
+    as written; `pointer` are its decoded tokens.
+    """
+
+    kind: str
+    name: str
+    pointer: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+
+Value: TypeAlias = str | Refusal | None
+"""What a source held: text, a `Number` from a body, nothing, or why there are two readings."""
 
 
 def _malformed(detail: str) -> Refusal:
     return Refusal("request_malformed", detail)
 
 
-_BAD_COST: Final = _malformed("The declared cost is not a plain whole number of cents.")
-_BAD_AMOUNT: Final = _malformed("The declared amount is not a plain decimal of at most 18 digits.")
-_BAD_CURRENCY: Final = _malformed("The declared currency is not three letters.")
-_BAD_TEXT: Final = {
-    name: _malformed(f"The declared {name} is not a text of 1 to 256 printable characters.")
-    for name in ("vendor", "domain", "resource", "currency")
-}
-_MISSING: Final = {
-    name: _malformed(f"This request must declare its {name}, and does not.")
-    for name in ("amount", "vendor", "domain", "resource")
-}
-_NO_COST: Final = Refusal("constraint_violated", "This request must have a known cost.")
-_NO_DECLARED_COST: Final = _malformed("This request must declare its cost, and does not.")
+_TWICE: Final = _malformed("A header that a rule judges occurs more than once.")
+_NOT_TEXT: Final = _malformed("A header that a rule judges is not plain ASCII.")
+_QUERY_TWICE: Final = _malformed("A query parameter that a rule judges has more than one reading.")
+_QUERY_BROKEN: Final = _malformed("The query, which a rule judges, is not well-formed UTF-8.")
+_MEMBER_TWICE: Final = _malformed("A member that a rule judges has more than one reading.")
+_NOT_SCALAR: Final = _malformed("A member that a rule judges is neither a text nor a number.")
 
 
-def read_facts(
-    route: Route | None,
-    request: Request,
-    params: Mapping[str, str],
-    catalog_price: int | None = None,
-) -> Facts | Refusal:
-    """What a request declares, by the sources of its route.
+def parse_source(text: str) -> Source:
+    """Reads `header:NAME`, `query:NAME`, `path:NAME` or `body:JSON-POINTER` (RFC 6901).
 
-    The cost is the route's, else `catalog_price` (cents a call), else 0. Where a fact that
-    `require` names is absent the request is `request_malformed`, as only the agent can add it; a
-    required cost that neither the route nor the catalog knows is `constraint_violated`. A fact that
-    has two readings, or not the shape of such a fact, is `request_malformed`, a body that cannot be
-    judged likewise with status 415. Raises `ValueError` if a body source is read before the body.
+    Raises `ValueError` for anything else, and for a header that the gate keeps from the upstream:
+    what is judged must be what the upstream sees.
     """
-    if route is None or not route.declares:
-        fixed = catalog_price if route is None or route.cost is None else route.cost
-        assert not isinstance(fixed, Source)  # such a route declares
-        return Facts(fixed) if fixed else NO_FACTS
-    reader = Reader(request, params)
-    require = route.require
-    cost = route.cost
-    if isinstance(cost, Source):
-        read = _cost(reader, cost)
-        if isinstance(read, Refusal):
-            return read
-        if read is None and catalog_price is None and "cost" in require:
-            return _NO_DECLARED_COST
-        cost = read
-    if cost is None:
-        if catalog_price is None and "cost" in require:
-            return _NO_COST
-        cost = catalog_price or 0
-    amount = None
-    if route.amount is not None:
-        value = reader.read(route.amount)
-        if isinstance(value, Refusal):
-            return value
-        if value is not None:
-            amount = plain_decimal(value)
-            if amount is None:
-                return _BAD_AMOUNT
-        elif "amount" in require:
-            return _MISSING["amount"]
-    texts: dict[str, str | None] = {}
-    for name, source in (
-        ("vendor", route.vendor),
-        ("domain", route.domain),
-        ("resource", route.resource),
-        ("currency", route.currency),
-    ):
-        text = None if source is None else _text(reader, source, name)
-        if isinstance(text, Refusal):
-            return text
-        if text is None and name in require:
-            return _MISSING[name]
-        texts[name] = text
-    domain = texts["domain"]
-    if domain is not None:
-        host = domain_of(domain)
-        if isinstance(host, Refusal):
-            return host
-        domain = host
-    currency = texts["currency"]
-    if currency is not None:
-        currency = currency.upper()
-        if len(currency) != 3 or not (currency.isascii() and currency.isalpha()):
-            return _BAD_CURRENCY
-    return Facts(cost, amount, texts["vendor"], domain, texts["resource"], currency)
+    kind, colon, name = text.partition(":")
+    if colon and kind == "header" and _HEADER_NAME.fullmatch(name):
+        lower = name.lower()
+        if not reaches_upstream(lower.encode()):
+            raise ValueError(
+                f"the header {name} never reaches the upstream, so it cannot be judged"
+            )
+        return Source("header", lower)
+    if colon and kind in ("query", "path") and _NAME.fullmatch(name):
+        return Source(kind, name)
+    if colon and kind == "body" and _POINTER.fullmatch(name):
+        tokens = [token.replace("~1", "/").replace("~0", "~") for token in name[1:].split("/")]
+        return Source("body", name, tuple(tokens))
+    raise ValueError(
+        f"{text!r} is no source: write header:NAME, query:NAME, path:NAME or body:/JSON/POINTER"
+    )
 
 
-def _cost(reader: Reader, source: Source) -> int | Refusal | None:
-    value = reader.read(source)
-    if value is None or isinstance(value, Refusal):
-        return value
-    cents = plain_decimal(value)
-    if cents is None or cents[1] or cents[0] > _MAX_CENTS:
-        return _BAD_COST
-    return cents[0]
+class Reader:
+    """Reads sources of one request; its body is parsed at most once.
+
+    `params` are the path's parameters as the route found them.
+    """
+
+    __slots__ = ("_document", "_params", "_request")
+
+    def __init__(self, request: Request, params: Mapping[str, str]) -> None:
+        self._request = request
+        self._params = params
+        self._document: tuple[Any] | None = None
+
+    def read(self, source: Source) -> Value:
+        """What a source holds; None where it is absent. Names are compared after one decoding."""
+        if source.kind == "header":
+            return self._header(source.name.encode())
+        if source.kind == "query":
+            return _from_query(self._request.query, source.name)
+        if source.kind == "path":
+            # The judged path is well-formed UTF-8, and its route matched, so it is there once.
+            return unquote_to_bytes(self._params[source.name]).decode()
+        return self._body(source.pointer)
+
+    def _header(self, name: bytes) -> Value:
+        if name in self._request.sorted.connection:
+            return None  # it stays behind, so for the upstream it is absent
+        values = [value for sent, value in self._request.headers if sent.lower() == name]
+        if not values:
+            return None
+        if len(values) > 1:
+            return _TWICE
+        value = values[0].strip(b" \t")
+        return value.decode("ascii") if value.isascii() else _NOT_TEXT
+
+    def _body(self, pointer: tuple[str, ...]) -> Value:
+        body = self._request.body
+        if body is None:
+            raise ValueError("a body must be read whole before its sources are")
+        if not body:
+            return None
+        if self._document is None:
+            self._document = (judge_body(body, self._request.sorted),)
+        document = self._document[0]
+        return document if isinstance(document, Refusal) else _at(document, pointer)
 
 
-def _text(reader: Reader, source: Source, name: str) -> str | Refusal | None:
-    value = reader.read(source)
-    if value is None or isinstance(value, Refusal):
-        return value
-    # A number in a body has many spellings; what names somebody must be a text.
-    longest = 2048 if name == "domain" else _MAX_TEXT
-    if isinstance(value, Number) or not 0 < len(value) <= longest or not value.isprintable():
-        return _BAD_TEXT[name]
-    return value
+def _from_query(query: bytes, name: str) -> Value:
+    found: str | None = None
+    folded = name.casefold()
+    for part in query.split(b"&"):
+        # Some servers also split at `;`, some ignore case, white space or `[…]` in names: a request
+        # in which any of these would find another value than this gate does has two readings.
+        pieces = part.split(b";")
+        for piece in pieces:
+            raw_name, _, raw_value = piece.partition(b"=")
+            sent = _form_text(raw_name)
+            if sent is None:
+                return _QUERY_BROKEN
+            if sent.partition("[")[0].strip().casefold() != folded:
+                continue
+            if sent != name or found is not None or len(pieces) > 1:
+                return _QUERY_TWICE
+            found = _form_text(raw_value)
+            if found is None:
+                return _QUERY_BROKEN
+    return found
+
+
+def _form_text(raw: bytes) -> str | None:
+    """Decodes one name or value, `+` as a space; None if it is broken or not printable."""
+    if _BROKEN_ESCAPE.search(raw) is not None:
+        return None
+    try:
+        text = unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() else None
+
+
+def _at(document: Any, pointer: tuple[str, ...]) -> Value:
+    value = document
+    for token in pointer:
+        if isinstance(value, dict):
+            # Some readers match names without regard to case (Go's encoding/json).
+            folded = token.casefold()
+            if any(name.casefold() == folded and name != token for name in value):
+                return _MEMBER_TWICE
+            if token not in value:
+                return None
+            value = value[token]
+        elif isinstance(value, list):
+            if _INDEX.fullmatch(token) is None or int(token) >= len(value):
+                return None
+            value = value[int(token)]
+        else:
+            return None
+    return value if isinstance(value, str) else _NOT_SCALAR

@@ -1,0 +1,125 @@
+"""What a request declares of itself, by the sources of its route."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from passgate.core.facts import NO_FACTS, Facts
+from passgate.core.hosts import domain_of
+from passgate.core.judged_body import Number, plain_decimal
+from passgate.core.reasons import Refusal
+from passgate.core.request import Request
+from passgate.core.routes import Route
+from passgate.core.sources import Reader, Source
+
+_MAX_CENTS: Final = 2**53 - 1
+_MAX_TEXT: Final = 256
+
+
+def _malformed(detail: str) -> Refusal:
+    return Refusal("request_malformed", detail)
+
+
+_BAD_COST: Final = _malformed("The declared cost is not a plain whole number of cents.")
+_BAD_AMOUNT: Final = _malformed("The declared amount is not a plain decimal of at most 18 digits.")
+_BAD_CURRENCY: Final = _malformed("The declared currency is not three letters.")
+_BAD_TEXT: Final = {
+    name: _malformed(f"The declared {name} is not a text of 1 to 256 printable characters.")
+    for name in ("vendor", "domain", "resource", "currency")
+}
+_MISSING: Final = {
+    name: _malformed(f"This request must declare its {name}, and does not.")
+    for name in ("amount", "vendor", "domain", "resource")
+}
+_NO_COST: Final = Refusal("constraint_violated", "This request must have a known cost.")
+_NO_DECLARED_COST: Final = _malformed("This request must declare its cost, and does not.")
+
+
+def read_facts(
+    route: Route | None,
+    request: Request,
+    params: Mapping[str, str],
+    catalog_price: int | None = None,
+) -> Facts | Refusal:
+    """What a request declares, by the sources of its route.
+
+    The cost is the route's, else `catalog_price` (cents a call), else 0. Where a fact that
+    `require` names is absent the request is `request_malformed`, as only the agent can add it; a
+    required cost that neither the route nor the catalog knows is `constraint_violated`. A fact that
+    has two readings, or not the shape of such a fact, is `request_malformed`, a body that cannot be
+    judged likewise with status 415. Raises `ValueError` if a body source is read before the body.
+    """
+    if route is None or not route.declares:
+        fixed = catalog_price if route is None or route.cost is None else route.cost
+        assert not isinstance(fixed, Source)  # such a route declares
+        return Facts(fixed) if fixed else NO_FACTS
+    reader = Reader(request, params)
+    require = route.require
+    cost = route.cost
+    if isinstance(cost, Source):
+        read = _cost(reader, cost)
+        if isinstance(read, Refusal):
+            return read
+        if read is None and catalog_price is None and "cost" in require:
+            return _NO_DECLARED_COST
+        cost = read
+    if cost is None:
+        if catalog_price is None and "cost" in require:
+            return _NO_COST
+        cost = catalog_price or 0
+    amount = None
+    if route.amount is not None:
+        value = reader.read(route.amount)
+        if isinstance(value, Refusal):
+            return value
+        if value is not None:
+            amount = plain_decimal(value)
+            if amount is None:
+                return _BAD_AMOUNT
+        elif "amount" in require:
+            return _MISSING["amount"]
+    texts: dict[str, str | None] = {}
+    for name, source in (
+        ("vendor", route.vendor),
+        ("domain", route.domain),
+        ("resource", route.resource),
+        ("currency", route.currency),
+    ):
+        text = None if source is None else _text(reader, source, name)
+        if isinstance(text, Refusal):
+            return text
+        if text is None and name in require:
+            return _MISSING[name]
+        texts[name] = text
+    domain = texts["domain"]
+    if domain is not None:
+        host = domain_of(domain)
+        if isinstance(host, Refusal):
+            return host
+        domain = host
+    currency = texts["currency"]
+    if currency is not None:
+        currency = currency.upper()
+        if len(currency) != 3 or not (currency.isascii() and currency.isalpha()):
+            return _BAD_CURRENCY
+    return Facts(cost, amount, texts["vendor"], domain, texts["resource"], currency)
+
+
+def _cost(reader: Reader, source: Source) -> int | Refusal | None:
+    value = reader.read(source)
+    if value is None or isinstance(value, Refusal):
+        return value
+    cents = plain_decimal(value)
+    if cents is None or cents[1] or cents[0] > _MAX_CENTS:
+        return _BAD_COST
+    return cents[0]
+
+
+def _text(reader: Reader, source: Source, name: str) -> str | Refusal | None:
+    value = reader.read(source)
+    if value is None or isinstance(value, Refusal):
+        return value
+    # A number in a body has many spellings; what names somebody must be a text.
+    longest = 2048 if name == "domain" else _MAX_TEXT
+    if isinstance(value, Number) or not 0 < len(value) <= longest or not value.isprintable():
+        return _BAD_TEXT[name]
+    return value
