@@ -1,21 +1,30 @@
 """Proves what the gate decided: an append-only, signed, verifiable log under `data_dir/log/`.
 
-`open_log` recovers what is there and returns a `Log`; `read_lines` reads it back; `verify` needs
-nothing but the directory and a public key.
+`open_log` recovers what is there and returns a `Log`; `read_lines`, `newest_lines` and
+`follow_lines` read it back; `verify_log` needs nothing but the directory and a public key.
 """
 
-from passgate.log.keys import GateKey, Signer, open_gate_key
-from passgate.log.segments import read_lines
+from passgate.log.checkpoint import NoteKey, Signer
+from passgate.log.floods import FloodGate
+from passgate.log.keys import GateKey, open_gate_key
+from passgate.log.reading import follow_lines, newest_lines, read_lines
 from passgate.log.settings import LogSettings
+from passgate.log.verify import Verification, verify_log
 from passgate.log.writer import Log, LogStatus, open_log
 
 __all__ = [
+    "FloodGate",
     "GateKey",
     "Log",
     "LogSettings",
     "LogStatus",
+    "NoteKey",
     "Signer",
+    "Verification",
+    "follow_lines",
+    "newest_lines",
     "open_gate_key",
     "open_log",
     "read_lines",
+    "verify_log",
 ]

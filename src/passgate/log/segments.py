@@ -7,7 +7,7 @@ the tree's frontier, so that reading can start there when older segments are gon
 import base64
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ _HEADER = b'{"frontier":'
 _COMMIT = b'{"kind":"checkpoint",'
 # How many bytes of each leaf hash a checkpoint line repeats: four characters of base64, no padding.
 _HINT = 3
-_ADVICE = "for the first wrong line run: passgate audit verify"
 
 
 def segment_path(directory: Path, first: int) -> Path:
@@ -140,45 +139,6 @@ def parse_line(line: bytes) -> dict[str, Any]:
         raise ValueError("the line is not JSON") from None
     if type(members) is not dict:
         raise ValueError("the line is not a JSON object")
-    return members
-
-
-def read_lines(directory: Path, from_seq: int | None = None) -> Iterator[dict[str, Any]]:
-    """Every line of the log in order, as a dict, without checkpoints.
-
-    Begins with leaf `from_seq`, or with the oldest one kept when that is None. Stops before a last
-    line that is not complete. Raises `DataError` naming file and line when a line is not JSON or
-    out of order, or when `from_seq` lies in a segment that has been removed.
-    """
-    segments = list_segments(directory) if directory.is_dir() else []
-    if from_seq is not None and segments and from_seq < segments[0][0]:
-        raise DataError(
-            f"{directory}: line {from_seq} is asked for, the oldest kept is {segments[0][0]}; "
-            "restore the removed segments, or give up what depends on them"
-        )
-    start = from_seq or 0
-    while len(segments) > 1 and segments[1][0] <= start:
-        del segments[0]
-    for first, path in segments:
-        seq = first
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
-                    return
-                if is_checkpoint(line):
-                    continue
-                if seq >= start:
-                    yield _leaf(path, number, line, seq)
-                seq += 1
-
-
-def _leaf(path: Path, number: int, line: bytes, seq: int) -> dict[str, Any]:
-    try:
-        members = parse_line(line)
-    except ValueError as error:
-        raise DataError(f"{path}:{number}: {error}; {_ADVICE} {path.parent}") from error
-    if members.get("seq") != seq:
-        raise DataError(f"{path}:{number}: line {seq} is expected here; {_ADVICE} {path.parent}")
     return members
 
 

@@ -24,6 +24,7 @@ from passgate.log.keys import open_query_key
 from passgate.log.lines import Lines
 from passgate.log.recover import Recovered, recover
 from passgate.log.settings import LogSettings
+from passgate.log.stdout_copy import StdoutCopy
 from passgate.record import Record
 
 # A segment also ends after this share of `keep_age_s`: on a quiet gate nothing else would, and
@@ -71,7 +72,7 @@ class Log:
         found: Recovered,
         lock: int,
         retry_s: float,
-        copy: Callable[[bytes], None] | None,
+        copy: StdoutCopy | None,
     ) -> None:
         self.healthy = True
         self.on_commit: Callable[[float, int], None] | None = None
@@ -83,8 +84,9 @@ class Log:
         self._lines = lines
         self._found = found
         self._lock = lock
+        self._copy = copy
         self._seen = found.passports
-        self._size = found.tree.size
+        self._size = self._recovered_size = found.tree.size
         self._durable = self._size
         self._note = sign_checkpoint(
             Checkpoint(self._key.name, self._size, found.tree.root()), self._key, signer
@@ -98,6 +100,7 @@ class Log:
         self._busy = False
         self._soon = False
         self._timer: asyncio.TimerHandle | None = None
+        self._at_close: dict[asyncio.TimerHandle, Callable[[], None]] = {}
         self._error = ""
         self._failed_at = 0.0
         self._unrecorded = 0
@@ -121,6 +124,16 @@ class Log:
     def size(self) -> int:
         """How many lines the log has, those still waiting to be written included."""
         return self._size
+
+    @property
+    def recovered_size(self) -> int:
+        """How many lines the log had when it was opened."""
+        return self._recovered_size
+
+    @property
+    def gaps(self) -> int:
+        """How many `gap` lines this process has written."""
+        return self._gaps
 
     def newest_checkpoint(self) -> str:
         """The newest signed note over lines that are all on disk: it is never taken back."""
@@ -188,6 +201,18 @@ class Log:
         self._settings = self._committer.settings = settings
         self._strict = settings.durability == "strict"
 
+    def later(self, delay_s: float, call: Callable[[], None]) -> None:
+        """Call back after `delay_s` seconds, and at the latest before the log closes."""
+        timer: asyncio.TimerHandle
+
+        def due() -> None:
+            timer.cancel()
+            self._at_close.pop(timer, None)
+            call()
+
+        timer = self._loop.call_later(delay_s, due)
+        self._at_close[timer] = due
+
     async def start(self) -> None:
         """Write the `start` line, and a `gap` line if the last run left lines without a checkpoint.
 
@@ -218,12 +243,16 @@ class Log:
 
     async def close(self) -> None:
         """Write what waits and the `stop` line, and end; a disk that refuses is tried once more."""
+        for due in list(self._at_close.values()):
+            due()
         self.append_event("stop", {})
         self._flush(sync=True, regardless=True)
         self._committer.stop()
         await self._loop.run_in_executor(None, self._committer.join)
         if self._timer is not None:
             self._timer.cancel()
+        if self._copy is not None:
+            self._copy.close()
         os.close(self._lock)
 
     def _describe(self, passport: Passport, wall: float) -> None:
@@ -354,13 +383,12 @@ def open_log(
     loop: asyncio.AbstractEventLoop,
     *,
     retry_s: float = 1.0,
-    copy: Callable[[bytes], None] | None = None,
 ) -> Log:
     """Recover the log in `directory` (`data_dir/log`) and take hold of it; nothing is written yet.
 
     Afterwards its lines can be read, then `start` begins to write. The key that hides queries is
-    read from, or made in, the directory above. `copy` is given all bytes that are written, in the
-    log's thread. Raises `DataError` when the log is damaged, not writable, or in use by another
+    read from, or made in, the directory above. A disk that refuses is tried again every `retry_s`
+    seconds. Raises `DataError` when the log is damaged, not writable, or in use by another
     gate, `KeyFileError` when the query key is unusable, `ValueError` for an unusable gate id.
     """
     key = NoteKey(origin_of(gate_id), signer.public_key)
@@ -382,4 +410,5 @@ def open_log(
         lines = Lines(gate_id, open_query_key(directory.parent))
         found = recover(directory, key)
         undo.pop_all()
+    copy = StdoutCopy() if settings.stdout else None
     return Log(directory, gate_id, settings, clock, signer, loop, lines, found, lock, retry_s, copy)
