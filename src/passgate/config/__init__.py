@@ -1,5 +1,6 @@
 """Turns gate.yaml into a Config, or says everything that is wrong with it at once."""
 
+from passgate.config.loading import LoadedConfig, load_config, needs_restart
 from passgate.config.model import (
     ActionsConfig,
     Address,
@@ -24,6 +25,7 @@ from passgate.config.model import (
     UpstreamTlsConfig,
     UpstreamUrl,
 )
+from passgate.config.policy import build_issuers, build_policy
 
 __all__ = [
     "ActionsConfig",
@@ -41,6 +43,7 @@ __all__ = [
     "LimitsConfig",
     "ListenConfig",
     "ListenTlsConfig",
+    "LoadedConfig",
     "PassportConfig",
     "RouteConfig",
     "Secret",
@@ -48,4 +51,8 @@ __all__ = [
     "UpstreamConfig",
     "UpstreamTlsConfig",
     "UpstreamUrl",
+    "build_issuers",
+    "build_policy",
+    "load_config",
+    "needs_restart",
 ]

@@ -48,7 +48,7 @@ class UpstreamUrl:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A value that was read from where `reference` (`env:NAME`, `file:PATH`) says; it prints as that."""
+    """A value read from `reference` (`env:NAME`, `file:PATH`); it prints as that."""
 
     reference: str
     value: str = field(repr=False)
@@ -86,7 +86,7 @@ class GateConfig:
 
 @dataclass(frozen=True, slots=True)
 class ListenTlsConfig:
-    """Section `listen.tls`: PEM files; with `client_ca` every client must show a certificate of it."""
+    """Section `listen.tls`: PEM files; with `client_ca` every client must present a certificate."""
 
     cert: Path
     key: Path
@@ -114,7 +114,7 @@ class AdminToken:
 
 @dataclass(frozen=True, slots=True)
 class AdminConfig:
-    """Section `admin`. `tokens` holds `admin.tokens` and, as name and role `admin`, `admin.token`."""
+    """Section `admin`. `tokens` also holds `admin.token`, under the name and role `admin`."""
 
     address: Address
     tokens: tuple[AdminToken, ...]
@@ -133,7 +133,7 @@ class UpstreamTlsConfig:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamConfig:
-    """Section `upstream`. `pass_headers` are lower-case names; `tls` is None without the section."""
+    """Section `upstream`. `pass_headers` are in lower case; `tls` is None without the section."""
 
     url: UpstreamUrl
     connect_timeout_s: float
@@ -161,7 +161,7 @@ class PassportConfig:
 
 @dataclass(frozen=True, slots=True)
 class IssuerConfig:
-    """One entry of `issuers`. `constraints` are as written: keys of the constraint table to values."""
+    """One entry of `issuers`. `constraints` are as written, by key of the constraint table."""
 
     id: str
     keys: Source
@@ -177,7 +177,7 @@ class IssuerConfig:
 
 @dataclass(frozen=True, slots=True)
 class RouteConfig:
-    """One entry of `actions.routes`. Sources are text such as `header:NAME`; `line` is in gate.yaml.
+    """One entry of `actions.routes`. Sources are text such as `header:NAME`; `line` is the entry's.
 
     `cost_cents` is a number of cents, or a source, or None.
     """

@@ -1,0 +1,156 @@
+"""Puts a checked tree into the frozen types of the model, key by key."""
+
+from pathlib import Path
+from typing import Any
+
+from passgate.config.kinds import Section, Sections
+from passgate.config.model import (
+    ActionsConfig,
+    AdminConfig,
+    AdminToken,
+    AgentConfig,
+    AnonymousConfig,
+    AuditConfig,
+    CatalogConfig,
+    Config,
+    GateConfig,
+    IssuerConfig,
+    LedgerConfig,
+    LimitsConfig,
+    ListenConfig,
+    ListenTlsConfig,
+    PassportConfig,
+    RouteConfig,
+    UpstreamConfig,
+    UpstreamTlsConfig,
+)
+from passgate.config.reading import CHILDREN, Tree
+
+
+def assemble(tree: Tree, file: Path, lines: dict[str, int], catalog: Any) -> Config:
+    """The Config of a tree without anything BAD in it; `catalog` is the catalog's document."""
+    gate, listen, upstream, passport = (
+        tree[name] for name in ("gate", "listen", "upstream", "passport")
+    )
+    audit, limits, anonymous = tree["audit"], tree["limits"], tree["anonymous"]
+    return Config(
+        gate=GateConfig(
+            id=gate["id"],
+            name=gate["name"] or gate["id"],
+            profile=gate["profile"],
+            audience=gate["audience"],
+            data_dir=gate["data_dir"],
+            mode=gate["mode"],
+        ),
+        listen=ListenConfig(
+            address=listen["address"],
+            public_url=listen["public_url"],
+            trusted_proxies=listen["trusted_proxies"],
+            tls=None if listen["tls"] is None else ListenTlsConfig(**listen["tls"]),
+        ),
+        admin=_admin(tree["admin"]),
+        upstream=UpstreamConfig(
+            url=upstream["url"],
+            connect_timeout_s=upstream["connect_timeout"],
+            first_byte_timeout_s=upstream["first_byte_timeout"],
+            idle_timeout_s=upstream["idle_timeout"],
+            max_connections=upstream["max_connections"],
+            cut_on_revocation=upstream["cut_on_revocation"],
+            assertion=upstream["assertion"],
+            keep_passport=upstream["keep_passport"],
+            pass_headers=tuple(name.lower() for name in upstream["pass_headers"]),
+            tls=_upstream_tls(upstream["tls"]),
+        ),
+        passport=PassportConfig(
+            headers=tuple(name.lower() for name in passport["headers"]),
+            accept_bearer=passport["accept_bearer"],
+            formats=passport["formats"],
+            clock_skew_s=passport["clock_skew"],
+            proof=passport["proof"],
+            max_lifetime_s=passport["max_lifetime"],
+        ),
+        issuers=tuple(_issuer(entry) for entry in tree["issuers"]),
+        actions=ActionsConfig(
+            default=tree["actions"]["default"],
+            routes=tuple(
+                RouteConfig(**entry, line=lines[f"actions.routes[{index}]"])
+                for index, entry in enumerate(tree["actions"]["routes"])
+            ),
+        ),
+        catalog=CatalogConfig(file=tree["catalog"]["file"], document=catalog),
+        anonymous=AnonymousConfig(**anonymous),
+        constraints=tree["constraints"],
+        ledger=LedgerConfig(kind=tree["ledger"]["kind"]),
+        audit=AuditConfig(
+            durability=audit["durability"],
+            stdout=audit["stdout"],
+            on_failure=audit["on_failure"],
+            rotate_bytes=audit["rotate"],
+            keep_age_s=audit["keep"]["age"],
+            keep_bytes=audit["keep"]["bytes"],
+        ),
+        limits=LimitsConfig(
+            header_bytes=limits["header_bytes"],
+            headers=limits["headers"],
+            target_bytes=limits["target_bytes"],
+            body_bytes=limits["body_bytes"],
+            judged_body_bytes=limits["judged_body_bytes"],
+            header_timeout_s=limits["header_timeout"],
+            body_idle_timeout_s=limits["body_idle_timeout"],
+            keepalive_timeout_s=limits["keepalive_timeout"],
+            connections=limits["connections"],
+            drain_timeout_s=limits["drain_timeout"],
+            refusals_per_second=limits["refusals_per_second"],
+        ),
+        agent=AgentConfig(prefix=tree["agent"]["prefix"]),
+        file=file,
+        effective=shown(tree),
+    )
+
+
+def _admin(admin: Tree) -> AdminConfig:
+    tokens = [
+        AdminToken(name, entry["secret"], entry["role"]) for name, entry in admin["tokens"].items()
+    ]
+    if admin["token"] is not None:
+        tokens.insert(0, AdminToken("admin", admin["token"], "admin"))
+    return AdminConfig(admin["address"], tuple(tokens), admin["metrics_token"])
+
+
+def _upstream_tls(tls: Tree | None) -> UpstreamTlsConfig | None:
+    if tls is None:
+        return None
+    return UpstreamTlsConfig(tls["ca"], tls["cert"], tls["key"], tls["server_name"])
+
+
+def _issuer(entry: Tree) -> IssuerConfig:
+    return IssuerConfig(
+        id=entry["id"],
+        keys=entry["keys"],
+        revocations=entry["revocations"],
+        tier=entry["tier"],
+        formats=entry["formats"],
+        refresh_s=entry["refresh"],
+        max_stale_s=entry["max_stale"],
+        permissions=entry["permissions"],
+        constraints=entry["constraints"],
+        insecure_http=entry["insecure_http"],
+    )
+
+
+def shown(tree: Tree, section: str = "") -> dict[str, Any]:
+    """The tree in the notation of gate.yaml, without secrets; reading it gives the same Config."""
+    rows = CHILDREN[section]
+    plain: dict[str, Any] = {}
+    for name, value in tree.items():
+        row = rows[name]
+        if isinstance(row.kind, Section):
+            plain[name] = None if value is None else shown(value, row.path)
+        elif isinstance(row.kind, Sections):
+            if row.kind.named:
+                plain[name] = {key: shown(item, f"{row.path}.*") for key, item in value.items()}
+            else:
+                plain[name] = [shown(item, f"{row.path}[]") for item in value]
+        else:
+            plain[name] = row.kind.show(value)
+    return plain

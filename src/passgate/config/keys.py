@@ -1,0 +1,678 @@
+"""The one table of every key of gate.yaml; the loader, the JSON Schema and the documents read it.
+
+A key that is not here is unknown and refused. A row that says what this version `lacks` is known,
+and refused as far as its value would need that. Nothing is ever read and not enforced.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from passgate.config.kinds import (
+    A_BOOL,
+    A_LIST_OF_SECTIONS,
+    A_SECTION,
+    A_SECTION_OR_NULL,
+    ANYTHING,
+    CONSTRAINTS,
+    NAMED_SECTIONS,
+    Kind,
+    a_list_of,
+    choice,
+    duration,
+    or_null,
+    size,
+    text,
+    whole_number,
+)
+from passgate.config.places import (
+    A_DIRECTORY,
+    A_FILE,
+    A_HEADER,
+    A_KEY_SOURCE,
+    A_LINK,
+    A_NETWORK,
+    A_PREFIX,
+    A_PUBLIC_URL,
+    A_SECRET,
+    A_SOURCE,
+    AN_ADDRESS,
+    AN_UPSTREAM,
+)
+from passgate.config.route_values import (
+    A_COST,
+    A_FACT_SOURCE,
+    A_MATCH,
+    A_PERMISSION,
+    AN_ACTION,
+)
+
+COMPULSORY: Final = "(compulsory)"
+"""The default of a key that must be given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One row. `path` has `[]` for the entries of a list and `*` for a name the operator chooses.
+
+    `default` is in the notation of gate.yaml. `doc` is one sentence for the reference page.
+    `restart`: a change takes effect only when the gate starts anew. `lacks` completes "this version
+    does not have ..."; `only` are then the values that need nothing of it, none meaning that the
+    key is refused whatever it holds.
+    """
+
+    path: str
+    kind: Kind
+    default: Any
+    doc: str
+    restart: bool = False
+    lacks: str = ""
+    only: tuple[Any, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether this version takes no value at all for this key."""
+        return bool(self.lacks) and not self.only
+
+
+_A_NAME = text("a name of printable characters", r"[^\x00-\x1f\x7f-\x9f]+")
+_AN_ID = text("an id of letters, digits, dot, hyphen, underscore", r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_A_SENTENCE = text("a text in one line", r"[^\x00-\x1f\x7f-\x9f]+", max_bytes=1024)
+_A_HOST = text("a host name", r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_ASSURANCE = whole_number(0, 3)
+_MANY = 1_000_000_000
+_TIMEOUT = duration("1ms", "1d")
+_HOLDS = "holds that a person decides"
+_VALKEY = "the Valkey ledger"
+
+KEYS: Final[tuple[Key, ...]] = (
+    Key("gate", A_SECTION, {}, "The gate itself."),
+    Key(
+        "gate.id",
+        _AN_ID,
+        "gate",
+        "The gate's id: passports may name it as audience, and its log and signatures carry it.",
+        restart=True,
+    ),
+    Key("gate.name", or_null(_A_NAME), None, "A name for people; the id where there is none."),
+    Key(
+        "gate.profile",
+        choice("L1", "L2", "L3"),
+        "L2",
+        "How much trust is asked: L1 any issuer listed, L2 also fresh revocations of each.",
+        lacks="profile L3",
+        only=("L1", "L2"),
+    ),
+    Key(
+        "gate.audience",
+        a_list_of(_A_NAME, "audiences"),
+        [],
+        "Other names of this gate that a passport's `aud` may hold.",
+    ),
+    Key(
+        "gate.data_dir",
+        A_DIRECTORY,
+        "./passgate-data",
+        "Where the gate keeps its key, log, counters and last good trust.",
+        restart=True,
+    ),
+    Key(
+        "gate.mode",
+        choice("enforce", "observe"),
+        "enforce",
+        "What a refusal does: `enforce` refuses.",
+        lacks="observe mode",
+        only=("enforce",),
+    ),
+    Key("listen", A_SECTION, {}, "Where agents connect."),
+    Key(
+        "listen.address",
+        AN_ADDRESS,
+        "127.0.0.1:8080",
+        "Address to listen on: HOST:PORT or unix:PATH; port 0 takes a free one.",
+        restart=True,
+    ),
+    Key(
+        "listen.public_url",
+        or_null(A_PUBLIC_URL),
+        None,
+        "The URL that agents use, where it differs from the address.",
+    ),
+    Key(
+        "listen.trusted_proxies",
+        a_list_of(A_NETWORK, "networks"),
+        [],
+        "Proxies before the gate whose word on the client's address counts: networks, or `unix`.",
+    ),
+    Key("listen.tls", A_SECTION_OR_NULL, None, "TLS for agents.", restart=True),
+    Key("listen.tls.cert", A_FILE, COMPULSORY, "PEM file of the certificate chain.", restart=True),
+    Key("listen.tls.key", A_FILE, COMPULSORY, "PEM file of its private key.", restart=True),
+    Key(
+        "listen.tls.client_ca",
+        or_null(A_FILE),
+        None,
+        "PEM file of authorities; with it every client must present a certificate of theirs.",
+        restart=True,
+    ),
+    Key("admin", A_SECTION, {}, "The listener for operators."),
+    Key(
+        "admin.address",
+        AN_ADDRESS,
+        "127.0.0.1:9901",
+        "Address of health, metrics and the API.",
+        restart=True,
+    ),
+    Key(
+        "admin.token",
+        or_null(A_SECRET),
+        None,
+        "Bearer token of name and role `admin`; without any token everything under /api is off.",
+        restart=True,
+    ),
+    Key("admin.tokens", NAMED_SECTIONS, {}, "More bearer tokens, by name.", restart=True),
+    Key("admin.tokens.*.secret", A_SECRET, COMPULSORY, "The token.", restart=True),
+    Key(
+        "admin.tokens.*.role",
+        choice("viewer", "approver", "admin"),
+        COMPULSORY,
+        "What it may do: viewer, approver or admin.",
+        restart=True,
+    ),
+    Key(
+        "admin.metrics_token",
+        or_null(A_SECRET),
+        None,
+        "Bearer token that /metrics asks for; null leaves it open.",
+        restart=True,
+    ),
+    Key("upstream", A_SECTION, {}, "The service behind the gate."),
+    Key(
+        "upstream.url",
+        AN_UPSTREAM,
+        COMPULSORY,
+        "Its URL, without a path, or unix:PATH. Requests are forwarded as they came.",
+        restart=True,
+    ),
+    Key(
+        "upstream.connect_timeout",
+        _TIMEOUT,
+        "2s",
+        "The longest wait for a connection.",
+        restart=True,
+    ),
+    Key(
+        "upstream.first_byte_timeout",
+        _TIMEOUT,
+        "30s",
+        "The longest wait from the end of a request to the answer's first byte.",
+        restart=True,
+    ),
+    Key(
+        "upstream.idle_timeout",
+        _TIMEOUT,
+        "60s",
+        "The longest silence in the middle of an answer or a tunnel.",
+        restart=True,
+    ),
+    Key(
+        "upstream.max_connections",
+        whole_number(1, 65536),
+        256,
+        "The most connections to the upstream at a time.",
+        restart=True,
+    ),
+    Key(
+        "upstream.cut_on_revocation",
+        A_BOOL,
+        True,
+        "Cut open streams when their passport is revoked or expires.",
+        restart=True,
+    ),
+    Key(
+        "upstream.assertion",
+        choice("none", "jwt"),
+        "none",
+        "A signed statement of the decision for the upstream.",
+        lacks="signed assertions for the upstream",
+        only=("none",),
+    ),
+    Key(
+        "upstream.keep_passport",
+        A_BOOL,
+        False,
+        "Forward the passport itself; normally it stays at the gate.",
+    ),
+    Key(
+        "upstream.pass_headers",
+        a_list_of(A_HEADER, "header names"),
+        [],
+        "Headers to forward although they could change what was judged, such as X-Original-URL.",
+    ),
+    Key(
+        "upstream.tls",
+        A_SECTION_OR_NULL,
+        None,
+        "TLS to an https upstream, beyond the defaults.",
+        restart=True,
+    ),
+    Key(
+        "upstream.tls.ca",
+        or_null(A_FILE),
+        None,
+        "PEM file of authorities to trust instead of the system's.",
+        restart=True,
+    ),
+    Key(
+        "upstream.tls.cert",
+        or_null(A_FILE),
+        None,
+        "PEM file of the gate's own certificate.",
+        restart=True,
+    ),
+    Key("upstream.tls.key", or_null(A_FILE), None, "PEM file of its private key.", restart=True),
+    Key(
+        "upstream.tls.server_name",
+        or_null(_A_HOST),
+        None,
+        "The name to ask for and to verify, where it is not the URL's host.",
+        restart=True,
+    ),
+    Key(
+        "upstream.tls.verify",
+        A_BOOL,
+        True,
+        "The upstream's certificate is always verified.",
+        lacks="a way to turn verification off",
+        only=(True,),
+    ),
+    Key("passport", A_SECTION, {}, "How passports are presented and judged."),
+    Key(
+        "passport.headers",
+        a_list_of(A_HEADER, "header names", at_least=1),
+        ["X-Agent-Passport", "Authorization"],
+        "The headers that passports are read from.",
+    ),
+    Key(
+        "passport.accept_bearer",
+        A_BOOL,
+        False,
+        "Take `Authorization: Bearer` as a passport; otherwise it is the upstream's.",
+    ),
+    Key(
+        "passport.formats",
+        a_list_of(choice("jwt", "envelope", "csp"), "formats", at_least=1),
+        ["jwt"],
+        "The passport formats that are read.",
+        lacks="passport formats other than jwt",
+        only=("jwt",),
+    ),
+    Key(
+        "passport.clock_skew",
+        duration("0s", "120s"),
+        "30s",
+        "How far clocks may differ where times are judged.",
+    ),
+    Key(
+        "passport.proof",
+        choice("bound", "required"),
+        "bound",
+        "Whose holder must prove possession of a key: `bound` means key-bound passports, which "
+        "are refused in this version.",
+        lacks="proof of possession",
+        only=("bound",),
+    ),
+    Key(
+        "passport.max_lifetime",
+        duration("1s", "3650d"),
+        "90d",
+        "The longest time between a passport's `iat` and `exp`.",
+    ),
+    Key("issuers", A_LIST_OF_SECTIONS, [], "Whose passports are accepted."),
+    Key("issuers[].id", _A_NAME, COMPULSORY, "The issuer's id; equals the passports' `iss`."),
+    Key(
+        "issuers[].keys",
+        A_KEY_SOURCE,
+        COMPULSORY,
+        "Its public keys: a URL, file:PATH, or a JWK set written here.",
+    ),
+    Key(
+        "issuers[].revocations",
+        or_null(A_SOURCE),
+        None,
+        "Its revocation list: a URL or file:PATH; compulsory in profile L2.",
+    ),
+    Key(
+        "issuers[].passports",
+        ANYTHING,
+        None,
+        "Its passports, for presentation by reference.",
+        lacks="passports by reference",
+    ),
+    Key(
+        "issuers[].by_reference",
+        ANYTHING,
+        None,
+        "What a reference needs besides the id.",
+        lacks="passports by reference",
+    ),
+    Key(
+        "issuers[].delegators_prove",
+        ANYTHING,
+        None,
+        "Whether delegating passports need a proof of their own.",
+        lacks="delegation",
+    ),
+    Key(
+        "issuers[].tier",
+        choice("L0", "L1", "L2", "L3"),
+        "L2",
+        "The trust tier of its passports; the passport's own word on it does not count.",
+    ),
+    Key(
+        "issuers[].formats",
+        a_list_of(choice("jwt", "envelope", "csp"), "formats", at_least=1),
+        ["jwt"],
+        "The formats that it may issue.",
+        lacks="passport formats other than jwt",
+        only=("jwt",),
+    ),
+    Key(
+        "issuers[].refresh",
+        duration("1s", "1d"),
+        "60s",
+        "The longest time between two looks at its sources.",
+    ),
+    Key(
+        "issuers[].max_stale",
+        duration("1s", "365d"),
+        "1h",
+        "The age from which what is known of it no longer counts, and its passports are refused.",
+    ),
+    Key("issuers[].assurance", A_SECTION, {}, "The least assurance of its passports."),
+    *(
+        Key(
+            f"issuers[].assurance.{level}",
+            _ASSURANCE,
+            0,
+            f"The least {name} assurance level; 0 asks for none.",
+            lacks="assurance levels",
+            only=(0,),
+        )
+        for level, name in (("ial", "identity"), ("aal", "authenticator"), ("fal", "federation"))
+    ),
+    Key(
+        "issuers[].permissions",
+        a_list_of(A_PERMISSION, "permissions"),
+        ["*"],
+        "The most that it may grant; what its passports say beyond this is refused.",
+    ),
+    Key(
+        "issuers[].constraints",
+        CONSTRAINTS,
+        {},
+        "Constraints that each of its passports owes.",
+    ),
+    Key(
+        "issuers[].insecure_http",
+        A_BOOL,
+        False,
+        "Allow http:// sources beyond this machine; whoever is on the way can then forge them.",
+    ),
+    Key(
+        "allow_self_issued",
+        A_BOOL,
+        False,
+        "Accept passports that agents sign for themselves.",
+        lacks="self-issued passports",
+        only=(False,),
+    ),
+    Key(
+        "self_issued",
+        ANYTHING,
+        None,
+        "What self-issued passports may grant and owe.",
+        lacks="self-issued passports",
+    ),
+    Key("actions", A_SECTION, {}, "Which request is which action."),
+    Key(
+        "actions.default",
+        choice("deny", "method_path"),
+        "deny",
+        "What a request that no route matches is: refused, or an action such as get:/v1/search.",
+    ),
+    Key("actions.routes", A_LIST_OF_SECTIONS, [], "Routes; the first that matches counts."),
+    Key(
+        "actions.routes[].match",
+        A_MATCH,
+        COMPULSORY,
+        "METHOD /path; ANY is every method, {name} one segment, ** at the end the rest.",
+    ),
+    Key("actions.routes[].action", AN_ACTION, COMPULSORY, "The action's key."),
+    Key(
+        "actions.routes[].cost_cents",
+        or_null(A_COST),
+        None,
+        "What the request costs, in cents, or the source that says so.",
+    ),
+    Key(
+        "actions.routes[].amount",
+        or_null(A_FACT_SOURCE),
+        None,
+        "Source of the amount that grants limit.",
+    ),
+    *(
+        Key(f"actions.routes[].{name}", or_null(A_FACT_SOURCE), None, doc)
+        for name, doc in (
+            ("vendor", "Source of the vendor."),
+            ("domain", "Source of the domain that domain lists judge; else the target's host."),
+            ("resource", "Source of the resource."),
+            ("currency", "Source of the currency of the cost."),
+        )
+    ),
+    Key(
+        "actions.routes[].require",
+        a_list_of(choice("cost", "amount", "vendor", "domain", "resource"), "facts"),
+        [],
+        "Facts that a request must declare: cost, amount, vendor, domain, resource.",
+    ),
+    Key(
+        "actions.routes[].redact",
+        a_list_of(text("a name between braces of the match", r"[A-Za-z_][A-Za-z0-9_]*"), "names"),
+        [],
+        "Named parts of the path that records hide.",
+    ),
+    Key(
+        "actions.routes[].cost_from_upstream",
+        ANYTHING,
+        None,
+        "Let the upstream correct the cost.",
+        lacks="costs that the upstream corrects",
+    ),
+    Key(
+        "actions.routes[].idempotent",
+        ANYTHING,
+        None,
+        "Say that repeating the request does no harm.",
+        lacks="routes declared idempotent",
+    ),
+    Key("catalog", A_SECTION, {}, "What the API offers, and on which terms."),
+    Key("catalog.file", or_null(A_FILE), None, "The catalog, YAML or JSON."),
+    Key(
+        "catalog.min_version",
+        ANYTHING,
+        None,
+        "The oldest published version that a passport may be pinned to.",
+        lacks="published catalogs",
+    ),
+    Key("anonymous", A_SECTION, {}, "What requests without any passport may do."),
+    Key("anonymous.enabled", A_BOOL, False, "Whether they may do anything."),
+    Key(
+        "anonymous.allowed_actions",
+        a_list_of(A_PERMISSION, "actions"),
+        [],
+        "What they may do; an empty list allows nothing.",
+    ),
+    Key(
+        "anonymous.blocked_actions",
+        a_list_of(A_PERMISSION, "actions"),
+        [],
+        "What they may not do, whatever is allowed.",
+    ),
+    Key("anonymous.read_only", A_BOOL, True, "Only GET, HEAD and OPTIONS."),
+    Key(
+        "anonymous.rate_limit_per_minute",
+        whole_number(0, _MANY),
+        5,
+        "Requests in any minute, per client address.",
+    ),
+    Key(
+        "anonymous.rate_limit_per_hour",
+        whole_number(0, _MANY),
+        50,
+        "Requests in any hour, per client address.",
+    ),
+    Key(
+        "anonymous.upgrade_message",
+        or_null(_A_SENTENCE),
+        None,
+        "What every anonymous answer says about getting a passport.",
+    ),
+    Key("anonymous.upgrade_url", or_null(A_LINK), None, "Where an agent can get one."),
+    Key(
+        "constraints",
+        CONSTRAINTS,
+        {},
+        "The gate's own constraints; of these and others the strictest counts.",
+    ),
+    Key("approvals", A_SECTION, {}, "How a person decides held requests."),
+    *(
+        Key(f"approvals.{name}", ANYTHING, None, doc, lacks=_HOLDS)
+        for name, doc in (
+            ("ttl", "How long a request is held."),
+            ("grant_ttl", "How long an approval can be used."),
+            ("preview", "How much of the body the person sees."),
+            ("webhook", "Where held requests are announced."),
+        )
+    ),
+    Key("ledger", A_SECTION, {}, "Where rates and budgets are counted."),
+    Key(
+        "ledger.kind",
+        choice("memory", "embedded", "valkey"),
+        "embedded",
+        "`memory` forgets at a restart, `embedded` keeps counters in data_dir.",
+        restart=True,
+        lacks=_VALKEY,
+        only=("memory", "embedded"),
+    ),
+    *(
+        Key(f"ledger.{name}", ANYTHING, None, doc, lacks=_VALKEY)
+        for name, doc in (
+            ("on_loss", "What happens while the shared counters are out of reach."),
+            ("url", "Where the shared counters are."),
+            ("lease_cents", "How much is taken from them at a time."),
+            ("lease_calls", "How many calls are taken from them at a time."),
+        )
+    ),
+    Key("audit", A_SECTION, {}, "The signed log."),
+    Key(
+        "audit.durability",
+        choice("strict", "relaxed"),
+        "strict",
+        "`strict` forwards only what is on disk; `relaxed` writes within 10 ms.",
+        restart=True,
+    ),
+    Key("audit.stdout", A_BOOL, False, "Copy every line to standard output.", restart=True),
+    Key(
+        "audit.on_failure",
+        choice("deny", "allow_reads"),
+        "deny",
+        "While the log cannot be written: refuse everything, or let GET, HEAD and OPTIONS pass.",
+    ),
+    Key(
+        "audit.rotate",
+        size("4KiB", "1TiB"),
+        "256MiB",
+        "The size at which a new segment begins.",
+        restart=True,
+    ),
+    Key("audit.keep", A_SECTION, {}, "When old segments are removed.", restart=True),
+    Key(
+        "audit.keep.age",
+        or_null(duration("1m", "36500d")),
+        None,
+        "Remove segments older than this; null keeps them.",
+        restart=True,
+    ),
+    Key(
+        "audit.keep.bytes",
+        or_null(size("4KiB", "1024TiB")),
+        None,
+        "Remove the oldest segments beyond this size in all; null keeps them.",
+        restart=True,
+    ),
+    Key("limits", A_SECTION, {}, "What one client may make the gate hold."),
+    Key(
+        "limits.header_bytes",
+        size("1KiB", "1MiB"),
+        "128KiB",
+        "Size of a header section.",
+        restart=True,
+    ),
+    Key("limits.headers", whole_number(1, 10_000), 100, "Headers of a request.", restart=True),
+    Key(
+        "limits.target_bytes",
+        size("1KiB", "64KiB"),
+        "8KiB",
+        "Size of a request target.",
+        restart=True,
+    ),
+    Key("limits.body_bytes", size("0KiB", "1024TiB"), "10MiB", "Size of a body.", restart=True),
+    Key(
+        "limits.judged_body_bytes",
+        size("1KiB", "64MiB"),
+        "1MiB",
+        "Size of a body that a rule must read whole.",
+    ),
+    Key("limits.header_timeout", _TIMEOUT, "10s", "Time to send a header section.", restart=True),
+    Key(
+        "limits.body_idle_timeout",
+        _TIMEOUT,
+        "30s",
+        "The longest silence within a body.",
+        restart=True,
+    ),
+    Key(
+        "limits.keepalive_timeout",
+        _TIMEOUT,
+        "75s",
+        "How long an idle connection stays.",
+        restart=True,
+    ),
+    Key(
+        "limits.connections",
+        whole_number(1, 1_000_000),
+        10_000,
+        "Connections at a time.",
+        restart=True,
+    ),
+    Key(
+        "limits.drain_timeout",
+        duration("0s", "1d"),
+        "30s",
+        "Time that requests have to finish when the gate stops.",
+    ),
+    Key(
+        "limits.refusals_per_second",
+        whole_number(1, 1_000_000),
+        20,
+        "Refusals per client and second that are judged and recorded one by one.",
+    ),
+    Key("agent", A_SECTION, {}, "The gate's own endpoints for agents."),
+    Key(
+        "agent.prefix",
+        A_PREFIX,
+        "/.well-known/passgate",
+        "The path they begin with; it is never forwarded.",
+        restart=True,
+    ),
+)
+"""Every key, in the order of the documents."""

@@ -1,0 +1,86 @@
+"""From a file to a Config: the one way in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from passgate.config.assembly import assemble
+from passgate.config.catalog_file import read_catalog
+from passgate.config.environment import expand
+from passgate.config.keys import KEYS
+from passgate.config.kinds import BAD, At
+from passgate.config.model import Config
+from passgate.config.problems import Problems
+from passgate.config.reading import read_tree
+from passgate.config.validation import validate
+from passgate.config.yaml_loader import MAX_BYTES, Broken, read_yaml
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A configuration that can be used, and what is probably not meant in it.
+
+    Each warning is `file:line: sentence`.
+    """
+
+    config: Config
+    warnings: tuple[str, ...]
+
+
+def load_config(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
+    """Reads the gate.yaml at `path`, with `environ` for `${VAR}` and `env:NAME`.
+
+    Raises `ConfigError` with every problem at once, each `file:line: sentence`, sorted by line; and
+    nothing else, whatever the file holds.
+    """
+    problems = Problems(str(path))
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        problems.add(0, f"this file cannot be read: {error.strerror}")
+        problems.raise_if_any()
+        raise  # unreachable: there is one
+    node = read_yaml(raw, problems, expand=lambda text: expand(text, environ))
+    if isinstance(node, Broken):
+        problems.raise_if_any()
+    at = At("", problems, path.absolute().parent, environ, {})
+    tree = read_tree(node, at)
+    catalog = None
+    catalog_file = tree["catalog"]["file"] if tree and tree["catalog"] is not BAD else None
+    if catalog_file not in (None, BAD):
+        line = at.lines.get("catalog.file", 1)
+        catalog = read_catalog(catalog_file, problems, line)
+    offered = None if catalog is None else {entry["key"] for entry in catalog["permissions"]}
+    if tree:
+        validate(tree, at, offered)
+    problems.raise_if_any()
+    return LoadedConfig(assemble(tree, path, at.lines, catalog), tuple(problems.warnings))
+
+
+def needs_restart(old: Config, new: Config) -> list[str]:
+    """The keys that differ and that only a new start can change, in the order of the table."""
+    changed = [
+        row.path
+        for row in KEYS
+        if row.restart
+        and "*" not in row.path
+        and _value_at(old, row.path) != _value_at(new, row.path)
+    ]
+    # A section and a key in it would say the same twice.
+    changed = [
+        path for path in changed if not any(other.startswith(f"{path}.") for other in changed)
+    ]
+    # What is effective shows where a secret is read, not whether it is another one now.
+    if old.admin != new.admin and not any(path.startswith("admin.") for path in changed):
+        changed.append("admin.token")
+    return changed
+
+
+def _value_at(config: Config, path: str) -> object:
+    value: object = config.effective
+    for name in path.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value

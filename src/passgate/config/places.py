@@ -1,0 +1,235 @@
+"""Kinds of value that say where something is: addresses, URLs, files, sources, secrets, headers."""
+
+import json
+import re
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+from passgate.config.environment import read_secret
+from passgate.config.kinds import BAD, At, Kind, ScalarKind, text
+from passgate.config.model import Address, Source, UpstreamUrl
+from passgate.config.yaml_loader import Broken, Node, Scalar, Sequence, plain_value
+from passgate.core.client_address import UNIX
+from passgate.core.hosts import split_authority
+from passgate.core.jwks import parse_jwks
+
+_PRINTABLE: Final = re.compile(r"[\x21-\x7e]+")
+_MAX_SOCKET_PATH: Final = 100  # of the 108 bytes of sun_path, with room for a temporary name
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def split_url(url: str) -> SplitResult:
+    """The parts of an absolute http or https URL with exactly one reading.
+
+    Raises `ValueError` with a sentence for anything else: user information, fragments, and
+    characters that readers of URLs disagree on among them.
+    """
+    if _PRINTABLE.fullmatch(url) is None or "\\" in url:
+        raise ValueError("must be a URL of printable ASCII without spaces and backslashes")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not url.startswith(f"{parts.scheme}://"):
+        raise ValueError("must be a URL that begins with https:// or http://")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user or password")
+    if "#" in url:
+        raise ValueError("must not hold a fragment")
+    if split_authority(parts.netloc) is None:
+        raise ValueError("must name a host, and a port from 1 to 65535 if any")
+    return parts
+
+
+def _text_in(value: Any) -> str:
+    if not isinstance(value, str) or not value or "\x00" in value:
+        raise ValueError("must be a text")
+    return value
+
+
+def _socket_path(value: str, at: At) -> Path:
+    path = absolute(value.removeprefix("unix:"), at)
+    if len(bytes(path)) > _MAX_SOCKET_PATH:
+        raise ValueError(f"must be a socket path of at most {_MAX_SOCKET_PATH} bytes, not {path}")
+    return path
+
+
+def absolute(written: str, at: At) -> Path:
+    """The path that `written` means: relative ones start at the configuration's directory."""
+    if not written or not written.isprintable():
+        raise ValueError("must be a path of printable characters")
+    return Path(at.base, written)
+
+
+def _parse_address(value: Any, at: At) -> Any:
+    if not isinstance(value, str):
+        return BAD
+    if value.startswith("unix:"):
+        return Address("", 0, _socket_path(value, at))
+    if value.startswith(":"):
+        raise ValueError(f"must name a host: write 127.0.0.1{value}, or 0.0.0.0{value} for all")
+    # Port 0, a free one, is no port of an authority but a fine one to listen on.
+    host, _, digits = value.rpartition(":")
+    found = split_authority(host + ":1") if digits == "0" else split_authority(value)
+    if found is None or found[1] is None:
+        return BAD
+    return Address(found[0], 0 if digits == "0" else found[1])
+
+
+def _parse_upstream(value: Any, at: At) -> Any:
+    if not isinstance(value, str):
+        return BAD
+    if value.startswith("unix:"):
+        return UpstreamUrl("unix", "", 0, _socket_path(value, at))
+    parts = split_url(value)
+    if parts.path not in {"", "/"} or "?" in value:
+        # What is judged is what is forwarded, byte for byte; a prefix would change the target.
+        raise ValueError("must not hold a path or query: requests are forwarded as they are")
+    found = split_authority(parts.netloc)
+    assert found is not None
+    return UpstreamUrl(parts.scheme, found[0], found[1] or (443 if parts.scheme == "https" else 80))
+
+
+def _parse_public_url(value: Any, at: At) -> Any:
+    del at
+    parts = split_url(_text_in(value))
+    if "?" in value:
+        raise ValueError("must not hold a query")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def _parse_link(value: Any, at: At) -> Any:
+    del at
+    split_url(_text_in(value))
+    if any(character in value for character in '"<>'):
+        raise ValueError("must not hold quotes or angle brackets: it is sent in headers")
+    return value
+
+
+def _parse_network(value: Any, at: At) -> Any:
+    del at
+    if not isinstance(value, str):
+        return BAD
+    if value == UNIX:
+        return UNIX
+    try:
+        return ip_network(value)
+    except ValueError as error:
+        if "host bits" in str(error):
+            network = ip_network(value, strict=False)
+            raise ValueError(
+                f"must be a network: write {network}, or {value.split('/')[0]}"
+            ) from None
+        return BAD
+
+
+def _parse_file(value: Any, at: At) -> Any:
+    path = absolute(_text_in(value), at)
+    if not path.is_file():
+        raise ValueError(f"names a file that is not there: {path}")
+    return path
+
+
+def _parse_directory(value: Any, at: At) -> Any:
+    path = absolute(_text_in(value), at)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"must be a directory, and {path} is none")
+    return path
+
+
+def _parse_secret(value: Any, at: At) -> Any:
+    if not isinstance(value, str):
+        return BAD
+    return read_secret(value, at.base, at.environ)
+
+
+def _parse_source(value: Any, at: At) -> Any:
+    if not isinstance(value, str):
+        return BAD
+    if value.startswith("file:"):
+        path = _parse_file(value.removeprefix("file:"), at)
+        return Source("file", str(path))
+    if ":" not in value:
+        raise ValueError(f"must begin with https:// or file: (is file:{value} meant?)")
+    split_url(value)
+    return Source("url", value)
+
+
+class KeySourceKind(ScalarKind):
+    """A source, or a JWK set that stands inline."""
+
+    __slots__ = ()
+
+    def read(self, node: Node, at: At) -> Any:
+        if isinstance(node, (Scalar, Broken, Sequence)):
+            return ScalarKind.read(self, node, at)
+        document = plain_value(node)
+        try:
+            parse_jwks(json.dumps(document).encode())
+        except ValueError as error:
+            at.problem(node.line, f"is not usable: {error}")
+            return BAD
+        return Source("inline", document=document)
+
+    def show(self, value: Any) -> Any:
+        return value.document if value.kind == "inline" else str(value)
+
+
+class UpstreamKind(ScalarKind):
+    """The URL of the one service behind the gate."""
+
+    __slots__ = ()
+
+    def read(self, node: Node, at: At) -> Any:
+        if isinstance(node, Sequence):
+            at.problem(node.line, "must be one URL: this version does not have several upstreams")
+            return BAD
+        return ScalarKind.read(self, node, at)
+
+
+_STRING: Final = {"type": "string"}
+
+AN_ADDRESS: Final = ScalarKind(
+    "an address such as 127.0.0.1:8080, [::1]:8080 or unix:PATH", _STRING, _parse_address, str
+)
+AN_UPSTREAM: Final = UpstreamKind(
+    "a URL such as http://127.0.0.1:8000, https://api.example or unix:PATH",
+    _STRING,
+    _parse_upstream,
+    str,
+)
+A_PUBLIC_URL: Final = ScalarKind("a URL", _STRING, _parse_public_url)
+A_LINK: Final = ScalarKind("a URL", _STRING, _parse_link)
+A_NETWORK: Final = ScalarKind(
+    "a network such as 10.0.0.0/8 or fd00::/8, an address, or unix", _STRING, _parse_network, str
+)
+A_FILE: Final = ScalarKind("the path of a file", _STRING, _parse_file, str)
+A_DIRECTORY: Final = ScalarKind("the path of a directory", _STRING, _parse_directory, str)
+A_SECRET: Final = ScalarKind(
+    "env:NAME or file:PATH",
+    {"type": "string", "pattern": "^(env|file):.+$"},
+    _parse_secret,
+    str,
+    private=True,
+)
+A_SOURCE: Final = ScalarKind("https://... or file:PATH", _STRING, _parse_source, str)
+A_KEY_SOURCE: Final[Kind] = KeySourceKind(
+    "https://..., file:PATH or a JWK set",
+    {"anyOf": [_STRING, {"type": "object", "required": ["keys"]}]},
+    _parse_source,
+    str,
+)
+A_HEADER: Final = text("a header name", r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+A_PREFIX: Final = text(
+    "a path such as /.well-known/passgate, without a final slash",
+    r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*|/\.[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+",
+    max_bytes=128,
+)

@@ -1,0 +1,98 @@
+"""What a Config means to the core: the policy, and what each issuer is allowed."""
+
+from hashlib import sha256
+
+import rfc8785
+
+from passgate.config.model import Config, RouteConfig
+from passgate.core.anonymous import AnonymousPolicy
+from passgate.core.catalog import parse_catalog
+from passgate.core.client_address import TrustedProxies
+from passgate.core.constraints import parse_constraints
+from passgate.core.header_rules import header_rules
+from passgate.core.policy import Policy
+from passgate.core.request import RequestRules
+from passgate.core.route_table import RouteTable
+from passgate.core.routes import Route, make_route
+from passgate.core.trust import Issuer
+from passgate.core.verification import Acceptance
+
+
+def build_policy(config: Config) -> Policy:
+    """The policy of a configuration that was loaded; never fails for one.
+
+    Its `hash` is the hex SHA-256 of the effective configuration as RFC 8785 JSON. Secrets are not
+    in it, only where they are read.
+    """
+    anonymous = config.anonymous
+    catalog = config.catalog.document
+    return Policy(
+        gate_id=config.gate.id,
+        hash=sha256(rfc8785.dumps(dict(config.effective))).hexdigest(),
+        name=config.gate.name,
+        profile=config.gate.profile,
+        audience=frozenset((config.gate.id, *config.gate.audience)),
+        clock_skew_s=config.passport.clock_skew_s,
+        max_lifetime_s=config.passport.max_lifetime_s,
+        acceptance=Acceptance(frozenset(config.passport.formats)),
+        request_rules=RequestRules(
+            header_rules(
+                carriers=config.passport.headers,
+                accept_bearer=config.passport.accept_bearer,
+                keep_passport=config.upstream.keep_passport,
+                pass_headers=config.upstream.pass_headers,
+            ),
+            TrustedProxies(config.listen.trusted_proxies),
+        ),
+        routes=RouteTable(
+            [make_route_of(index, route) for index, route in enumerate(config.actions.routes)]
+        ),
+        default_action=config.actions.default,
+        catalog=None if catalog is None else parse_catalog(catalog),
+        anonymous=AnonymousPolicy(
+            enabled=anonymous.enabled,
+            allowed_actions=anonymous.allowed_actions,
+            blocked_actions=anonymous.blocked_actions,
+            read_only=anonymous.read_only,
+            rate_limit_per_minute=anonymous.rate_limit_per_minute,
+            rate_limit_per_hour=anonymous.rate_limit_per_hour,
+            upgrade_message=anonymous.upgrade_message,
+            upgrade_url=anonymous.upgrade_url,
+        ),
+        constraints=parse_constraints(config.constraints),
+        agent_prefix=config.agent.prefix,
+        public_url=config.listen.public_url,
+    )
+
+
+def make_route_of(index: int, route: RouteConfig) -> Route:
+    """The compiled form of one entry of `actions.routes`; `ValueError` for what never matches."""
+    return make_route(
+        index,
+        route.match,
+        route.action,
+        cost_cents=route.cost_cents,
+        amount=route.amount,
+        vendor=route.vendor,
+        domain=route.domain,
+        resource=route.resource,
+        currency=route.currency,
+        require=route.require,
+        redact=route.redact,
+    )
+
+
+def build_issuers(config: Config) -> tuple[Issuer, ...]:
+    """What the operator allows each issuer, in the order of the file; nothing learnt of it yet."""
+    return tuple(
+        Issuer(
+            id=entry.id,
+            tier=entry.tier,
+            formats=frozenset(entry.formats),
+            permissions=entry.permissions,
+            constraints=parse_constraints(entry.constraints),
+            max_stale_s=entry.max_stale_s,
+            revocations_required=entry.revocations is not None,
+        )
+        for entry in config.issuers
+    )

@@ -1,0 +1,290 @@
+"""Checks that look at more than one key, all reported together and beside those of single keys.
+
+Each check reads the tree, skips what is BAD (that was reported), and notes what it finds.
+"""
+
+import re
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
+
+from passgate.config.environment import open_to_others
+from passgate.config.kinds import BAD, At
+from passgate.config.places import is_loopback, split_url
+from passgate.config.reading import Tree
+from passgate.core.constraints import problems as constraint_problems
+from passgate.core.header_rules import header_rules
+from passgate.core.permissions import covers
+from passgate.core.route_table import RouteTable
+from passgate.core.routes import Route, make_route
+
+_SELF_ISSUED: Final = ("did:", "self:")
+_SHORT_TOKEN: Final = 16
+_METHOD_ACTION: Final = re.compile(r"[a-z!#$%&'*+.^_`|~0-9-]+:/")
+
+
+class Findings:
+    """What the checks work on: the tree, the place of each path, and where to note a problem."""
+
+    def __init__(self, tree: Tree, at: At, offered: AbstractSet[str] | None) -> None:
+        self.tree = tree
+        self.at = at
+        self.offered = offered
+
+    def get(self, *path: str) -> Any:
+        """The value at a path, BAD where it or a section on the way was refused."""
+        value: Any = self.tree
+        for name in path:
+            if not isinstance(value, dict):
+                return BAD
+            value = value.get(name, BAD)
+        return value
+
+    def line(self, path: str) -> int:
+        """The line of a path, or of the nearest section around it that stands in the file."""
+        while path and path not in self.at.lines:
+            path = path.rpartition(".")[0]
+        return self.at.lines.get(path, 1)
+
+    def problem(self, path: str, sentence: str) -> None:
+        self.at.problems.add(self.line(path), f"{path} {sentence}")
+
+    def warn(self, path: str, sentence: str) -> None:
+        self.at.problems.warn(self.line(path), f"{path} {sentence}")
+
+    def entries(self, *path: str) -> list[tuple[int, Tree]]:
+        """The entries of a list of sections that could be read, with their place."""
+        listed = self.get(*path)
+        if not isinstance(listed, list):
+            return []
+        return [(index, entry) for index, entry in enumerate(listed) if entry is not BAD]
+
+
+def validate(tree: Tree, at: At, offered: AbstractSet[str] | None) -> None:
+    """Runs every check; problems and warnings go to `at.problems`.
+
+    `offered` are the actions of the catalog, None without one or where it could not be read.
+    """
+    found = Findings(tree, at, offered)
+    for check in CHECKS:
+        check(found)
+
+
+def _someone_may_call(found: Findings) -> None:
+    if found.get("issuers") == [] and found.get("anonymous", "enabled") is False:
+        found.problem(
+            "issuers", "must have an entry, or anonymous.enabled be true: nobody could do anything"
+        )
+
+
+def _issuers(found: Findings) -> None:
+    profile = found.get("gate", "profile")
+    places: dict[str, int] = {}
+    for index, entry in found.entries("issuers"):
+        path = f"issuers[{index}]"
+        name = entry["id"]
+        if name is not BAD:
+            if name.startswith(_SELF_ISSUED):
+                found.problem(f"{path}.id", "is one of self-issued passports, which are not listed")
+            if name in places:
+                first = found.line(f"issuers[{places[name]}].id")
+                found.problem(f"{path}.id", f"{name} stands in line {first} already")
+            places.setdefault(name, index)
+        if profile == "L2" and entry["revocations"] is None:
+            found.problem(
+                f"{path}.revocations", "is compulsory in profile L2: name the issuer's list"
+            )
+        refresh, max_stale = entry["refresh"], entry["max_stale"]
+        if BAD not in (refresh, max_stale) and refresh >= max_stale:
+            where = "refresh" if f"{path}.refresh" in found.at.lines else "max_stale"
+            found.problem(f"{path}.{where}", "must leave refresh shorter than max_stale")
+        for key in ("keys", "revocations"):
+            source = entry[key]
+            if source in (None, BAD) or source.kind != "url":
+                continue
+            parts = split_url(source.location)
+            if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+                if entry["insecure_http"] is False:
+                    found.problem(f"{path}.{key}", "must be https:// (or set insecure_http: true)")
+                else:
+                    found.warn(f"{path}.{key}", "is read without TLS: anyone between can forge it")
+        _constraints(found, f"{path}.constraints", entry["constraints"])
+
+
+def _gate_constraints(found: Findings) -> None:
+    _constraints(found, "constraints", found.get("constraints"))
+
+
+def _constraints(found: Findings, path: str, written: Any) -> None:
+    if written is BAD:
+        return
+    for sentence in constraint_problems(written):
+        # The sentence begins with its key, if it is about one.
+        keys = [key for key in written if sentence.startswith(f"{key}: ")]
+        where = f"{path}.{max(keys, key=len)}" if keys else path
+        found.at.problems.add(found.at.lines.get(where, found.line(path)), f"{path}: {sentence}")
+
+
+def _routes(found: Findings) -> None:
+    routes: list[Route] = []
+    places: list[int] = []
+    for index, entry in found.entries("actions", "routes"):
+        if BAD in entry.values():
+            continue
+        options = {key: value for key, value in entry.items() if key not in ("match", "action")}
+        try:
+            # A route's index is its place among those that can be read.
+            routes.append(make_route(len(routes), entry["match"], entry["action"], **options))
+            places.append(index)
+        except ValueError as error:
+            found.problem(f"actions.routes[{index}].match", f"is not usable: {error}")
+    for later, earlier in RouteTable(routes).unreachable():
+        line = found.line(f"actions.routes[{places[earlier]}]")
+        found.problem(
+            f"actions.routes[{places[later]}].match",
+            f"is never reached: {routes[earlier].method} {routes[earlier].pattern} "
+            f"in line {line} matches first",
+        )
+
+
+def _catalog(found: Findings) -> None:
+    if found.offered is None:
+        return
+    for index, entry in found.entries("actions", "routes"):
+        action = entry["action"]
+        if action is not BAD and action not in found.offered:
+            found.warn(
+                f"actions.routes[{index}].action",
+                f"{action} is not in the catalog, so every request of this route is refused",
+            )
+
+
+def _anonymous(found: Findings) -> None:
+    enabled, allowed = found.get("anonymous", "enabled"), found.get("anonymous", "allowed_actions")
+    if enabled is not True or allowed is BAD:
+        return
+    if not allowed:
+        found.warn("anonymous.allowed_actions", "is empty, so anonymous requests may do nothing")
+    actions = _route_actions(found)
+    by_default = found.get("actions", "default") == "method_path"
+    for index, pattern in enumerate(allowed):
+        if actions is None or (by_default and (pattern == "*" or _METHOD_ACTION.match(pattern))):
+            continue
+        if not any(covers(pattern, action) for action in actions):
+            found.warn(
+                f"anonymous.allowed_actions[{index}]", f"{pattern} is the action of no route"
+            )
+    address, proxies = found.get("listen", "address"), found.get("listen", "trusted_proxies")
+    if proxies == () and address is not BAD and not is_loopback(address.host):
+        found.warn(
+            "listen.trusted_proxies",
+            "is empty: should a proxy stand before the gate, all behind it share one address "
+            "and one anonymous limit",
+        )
+
+
+def _route_actions(found: Findings) -> set[str] | None:
+    """The actions of all routes, None where some could not be read."""
+    routes = found.get("actions", "routes")
+    if not isinstance(routes, list) or any(r is BAD or r["action"] is BAD for r in routes):
+        return None
+    return {route["action"] for route in routes}
+
+
+def _headers(found: Findings) -> None:
+    _each_header(found, ("passport", "headers"), lambda name: header_rules(carriers=(name,)))
+    _each_header(
+        found, ("upstream", "pass_headers"), lambda name: header_rules(pass_headers=(name,))
+    )
+
+
+def _each_header(found: Findings, path: tuple[str, str], rules: Callable[[str], object]) -> None:
+    names = found.get(*path)
+    for index, name in enumerate(() if names is BAD else names):
+        try:
+            rules(name)
+        except ValueError as error:
+            found.problem(f"{'.'.join(path)}[{index}]", f"is not usable: {error}")
+
+
+def _admin(found: Findings) -> None:
+    token, tokens = found.get("admin", "token"), found.get("admin", "tokens")
+    address = found.get("admin", "address")
+    secrets: dict[str, str] = {}
+    named = {"admin.token": token, "admin.metrics_token": found.get("admin", "metrics_token")}
+    if tokens is not BAD:
+        named |= {f"admin.tokens.{name}": entry["secret"] for name, entry in tokens.items()}
+        if "admin" in tokens and token not in (None, BAD):
+            found.problem("admin.tokens.admin", "has the name that admin.token has already")
+    for path, secret in named.items():
+        if secret in (None, BAD):
+            continue
+        # The name of a token goes into records, so it must be one person's.
+        if secret.value in secrets:
+            found.problem(path, f"holds the same secret as {secrets[secret.value]}")
+        secrets.setdefault(secret.value, path)
+        if len(secret.value) < _SHORT_TOKEN:
+            found.warn(path, f"is shorter than {_SHORT_TOKEN} characters: use a long random one")
+        if open_to_others(secret.reference, found.at.base):
+            found.warn(
+                path, f"stands in a file that everyone may read: chmod 600 {secret.reference}"
+            )
+    if address is not BAD and address.path is None and not is_loopback(address.host):
+        if token is None and tokens == {}:
+            found.warn("admin.address", "can be reached from outside, and no token is set")
+        if found.get("admin", "metrics_token") is None:
+            found.warn("admin.address", "can be reached from outside, and shows metrics to anyone")
+
+
+def _addresses(found: Findings) -> None:
+    listen, admin = found.get("listen", "address"), found.get("admin", "address")
+    upstream = found.get("upstream", "url")
+    if BAD not in (listen, admin) and listen == admin and (listen.port or listen.path):
+        found.problem("admin.address", f"is {listen}, which is listen.address already")
+    if BAD in (listen, upstream):
+        return
+    if upstream.path is not None:
+        itself = listen.path == upstream.path
+    else:
+        itself = listen.host == upstream.host and listen.port == upstream.port
+    if itself:
+        found.problem("upstream.url", f"is {upstream}, the gate itself")
+
+
+def _tls(found: Findings) -> None:
+    url, tls = found.get("upstream", "url"), found.get("upstream", "tls")
+    if tls not in (None, BAD):
+        if url is not BAD and url.scheme != "https":
+            found.problem("upstream.tls", "needs an https:// upstream.url")
+        if BAD not in (tls["cert"], tls["key"]) and (tls["cert"] is None) != (tls["key"] is None):
+            found.problem("upstream.tls", "needs cert and key together")
+
+
+def _limits(found: Findings) -> None:
+    limits = found.get("limits")
+    if limits is BAD:
+        return
+    for smaller, larger in (("target_bytes", "header_bytes"), ("judged_body_bytes", "body_bytes")):
+        if BAD not in (limits[smaller], limits[larger]) and limits[smaller] > limits[larger]:
+            path = f"limits.{smaller}"
+            where = path if path in found.at.lines else f"limits.{larger}"
+            found.problem(where, f"must leave {smaller} not above {larger}")
+    rotate, keep = found.get("audit", "rotate"), found.get("audit", "keep", "bytes")
+    if rotate is not BAD and keep not in (None, BAD) and keep < 2 * rotate:
+        found.warn("audit.keep.bytes", "is less than two segments of audit.rotate")
+
+
+CHECKS: Final[tuple[Callable[[Findings], None], ...]] = (
+    _someone_may_call,
+    _issuers,
+    _gate_constraints,
+    _routes,
+    _catalog,
+    _anonymous,
+    _headers,
+    _admin,
+    _addresses,
+    _tls,
+    _limits,
+)
+"""Every check, in the order of the keys that it is about."""
