@@ -7,10 +7,11 @@
 from passgate.log.checkpoint import NoteKey, Signer
 from passgate.log.floods import FloodGate
 from passgate.log.keys import GateKey, open_gate_key
+from passgate.log.opening import open_log
 from passgate.log.reading import follow_lines, newest_lines, read_lines
 from passgate.log.settings import LogSettings
 from passgate.log.verify import Verification, verify_log
-from passgate.log.writer import Log, LogStatus, open_log
+from passgate.log.writer import Log, LogStatus
 
 __all__ = [
     "FloodGate",

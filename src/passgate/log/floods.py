@@ -39,7 +39,7 @@ class FloodGate:
         self._refused: dict[str, int] = {}
         self._suppressed: dict[str, int] = {}
         self._due = False
-        # Addresses that are beyond the limit now; on a quiet gate there is none, which is soon seen.
+        # Addresses that are beyond the limit now; on a quiet gate none, which is soon looked up.
         self._hot: dict[str, str] = {}
 
     def over(self, client: str, now: Instant) -> int | None:

@@ -1,0 +1,225 @@
+"""`passgate audit`: verifies a log, and shows what is in it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from passgate.cli.exits import REFUSED, WRONG_USE, fail, note
+
+audit_app = typer.Typer(
+    help="Verify the signed log of a gate, and show what is in it.", no_args_is_help=True
+)
+
+Directory = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The log directory, as passgate-data/log.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@audit_app.command()
+def verify(
+    directory: Directory,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The gate's public key (a copy of gate.pub)."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="A checkpoint that was kept elsewhere; `-` reads it from input."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Recompute a whole log and name the first line that is wrong.
+
+    Without --key the log's own gate.pub is believed: that proves that the log is consistent, not
+    whose it is. Without --since nothing proves that its end has not been cut off.
+
+    Example: passgate audit verify passgate-data/log
+
+    Example: curl -s https://gate/.well-known/passgate/checkpoint > then.txt, and later:
+    passgate audit verify passgate-data/log --key gate.pub --since then.txt
+    """
+    from passgate.errors import DataError
+    from passgate.log.checkpoint import parse_key
+    from passgate.log.verify import verify_log
+
+    _must_be_directory(directory)
+    believed = None
+    if key is not None:
+        try:
+            believed = parse_key(key.read_text("utf-8").strip())
+        except (OSError, ValueError) as error:
+            fail(f"{key}: {_why(error)}; give the gate's gate.pub", WRONG_USE)
+    checkpoint = None if since is None else (since, _read_checkpoint(since))
+    try:
+        found = verify_log(directory, believed, checkpoint)
+    except DataError as error:
+        fail(error)
+    if as_json:
+        import dataclasses
+        import json
+
+        typer.echo(json.dumps({"ok": not found.wrong, **dataclasses.asdict(found)}))
+    if found.wrong:
+        fail(found.wrong)
+    if as_json:
+        return
+    whose = "self-asserted key" if found.self_asserted else "key given"
+    kept = f"lines {found.first} to {found.size - 1}" if found.size > found.first else "no lines"
+    typer.echo(f"{kept}, {found.checkpoints} checkpoints, {found.key} ({whose})")
+    if found.uncovered:
+        typer.echo(f"{found.uncovered} lines after the last checkpoint are not signed yet")
+    if found.since is None:
+        typer.echo(f"consistent up to size {found.size}")
+    else:
+        typer.echo(
+            f"consistent up to size {found.size}, and nothing was cut since size {found.since}"
+        )
+
+
+@audit_app.command()
+def tail(
+    directory: Directory,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many lines.")] = 10,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Go on with new lines as they come.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the last lines of a log. They are shown as they stand, not verified.
+
+    Example: passgate audit tail passgate-data/log -n 20 --follow
+    """
+    from itertools import islice
+
+    from passgate.errors import DataError
+    from passgate.log.reading import follow_lines, newest_lines
+
+    _must_be_directory(directory)
+    try:
+        newest = list(islice(newest_lines(directory), max(lines, 1)))
+        newest.reverse()
+        _print(iter(newest[-lines:] if lines else []), as_json=as_json)
+        if follow:
+            after = int(newest[-1]["seq"]) + 1 if newest else 0
+            _print(follow_lines(directory, after), as_json=as_json)
+    except DataError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+@audit_app.command()
+def show(
+    directory: Directory,
+    decision_id: Annotated[
+        str | None, typer.Argument(metavar="[DECISION_ID]", help="One decision, and its outcome.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Only this reason code.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Only this agent's requests.")] = None,
+    decision: Annotated[str | None, typer.Option(help="Only allow, block or request_hold.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only this action.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only lines of this kind, as gap.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the lines that match, oldest first. They are shown as they stand, not verified.
+
+    Exits 1 when there is none.
+
+    Example: passgate audit show passgate-data/log att_01JZQ5W8K4M6N7P8Q9R0S1T2V3 --json
+
+    Example: passgate audit show passgate-data/log --reason budget_exhausted --agent agent-7
+    """
+    from passgate.errors import DataError
+    from passgate.log.reading import read_lines
+
+    _must_be_directory(directory)
+    given = {
+        "decision_id": decision_id,
+        "reason_code": reason,
+        "agent_id": agent,
+        "decision": decision,
+        "action": action,
+        "kind": kind,
+    }
+    wanted = [(name, value) for name, value in given.items() if value is not None]
+    found = (
+        line
+        for line in read_lines(directory)
+        if all(line.get(name) == value for name, value in wanted)
+    )
+    try:
+        printed = _print(found, as_json=as_json)
+    except DataError as error:
+        fail(error)
+    if not printed:
+        fail("no line of the log matches", REFUSED)
+
+
+def _print(lines: Iterator[dict[str, Any]], *, as_json: bool) -> int:
+    """Print lines as they come; how many there were."""
+    import json
+
+    count = 0
+    for line in lines:
+        count += 1
+        # ASCII escapes, so that nothing an agent sent can move the cursor of a terminal.
+        typer.echo(json.dumps(line) if as_json else _sentence(line))
+    return count
+
+
+def _sentence(line: dict[str, Any]) -> str:
+    """One line for a person: when, what, who, where; then whatever belongs to its kind."""
+    kind = str(line.get("kind", ""))
+    if kind == "decision":
+        words = [
+            line.get("decision"),
+            line.get("reason_code", "-"),
+            line.get("agent_id", line.get("access_mode")),
+            line.get("action", "-"),
+            line.get("method"),
+            line.get("target"),
+            line.get("constraint", ""),
+        ]
+    elif kind == "outcome":
+        words = ["outcome", line.get("outcome"), line.get("status"), f"{line.get('ms')}ms"]
+    else:
+        said = {"gate_id", "kind", "seq", "time", "v", "claims"}
+        rest = [f"{name}={value}" for name, value in line.items() if name not in said]
+        words = [kind, *rest]
+    text = " ".join(str(word) for word in words if word not in ("", None))
+    shown = f"{line.get('seq')} {line.get('time')} {text} {line.get('decision_id', '')}".rstrip()
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown)
+
+
+def _read_checkpoint(since: str) -> str:
+    """The checkpoint's text: a note, or the newest of a copied `checkpoints` file."""
+    import sys
+
+    from passgate.log.history import split_history
+
+    try:
+        data = sys.stdin.buffer.read(1 << 20) if since == "-" else Path(since).read_bytes()
+        text = data.decode()
+        if text.endswith("\n\n"):
+            text = split_history(data)[0][-1]
+    except (OSError, ValueError, IndexError) as error:
+        fail(f"{since}: {_why(error)}; give a file with a checkpoint", WRONG_USE)
+    return text
+
+
+def _must_be_directory(directory: Path) -> None:
+    if not directory.is_dir():
+        fail(
+            f"{directory} is no directory; give the log directory, as passgate-data/log", WRONG_USE
+        )
+    if not any(directory.glob("*.jsonl")) and (directory / "log").is_dir():
+        note(f"{directory} looks like a data directory; its log is in {directory / 'log'}")
+
+
+def _why(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
