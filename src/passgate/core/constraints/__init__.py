@@ -31,8 +31,6 @@ from passgate.core.constraints.evaluation import (  # noqa: E402 - needs CONSTRA
     Explained,
     Owed,
     compile_owed,
-    evaluate,
-    evaluate_all,
     refusal_for,
 )
 from passgate.core.constraints.sets import (  # noqa: E402 - needs CONSTRAINTS
@@ -50,8 +48,6 @@ __all__ = [
     "Explained",
     "Owed",
     "compile_owed",
-    "evaluate",
-    "evaluate_all",
     "merge",
     "parse_constraints",
     "problems",

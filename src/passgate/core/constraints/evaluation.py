@@ -1,7 +1,7 @@
 """From the constraint sets that a request owes to what it may do, holds for, and is charged.
 
 What depends on the passport, the action and the policy alone is worked out once, by `compile_owed`:
-the order, the counters, and the whole answer for a request that nothing stops. `evaluate` then
+the order, the counters, and the whole answer for a request that nothing stops. Evaluation then
 costs one call per constraint that looks at the request, and none for those that only count.
 """
 
@@ -23,7 +23,7 @@ Owed: TypeAlias = tuple[str, ConstraintSet]
 Results: TypeAlias = tuple[tuple[str, str], ...]
 """Each constraint's key and `allow`, `hold`, `block`, `charge` or `term`, in evaluation order."""
 
-_MAX_PRICES = 64
+_MAX_PRICES = 4
 
 
 class Evaluated(NamedTuple):
@@ -74,6 +74,72 @@ class Compiled:
     passed: Evaluated
     prices: dict[int, Evaluated] = field(default_factory=dict, compare=False, repr=False)
 
+    def evaluate(self, request: Request, action: str, facts: Facts, now: Instant) -> Evaluated:
+        """What the constraints say to this request: the first block ends it, a hold is remembered.
+
+        Raises `ValueError` for a negative cost, which would give budget back.
+        """
+        held: list[tuple[int, Hold]] | None = None
+        if self.steps:
+            context = Context(request, action, facts, now)
+            for judge, value, place in self.steps:
+                outcome = judge(value, context)
+                if outcome is not None:
+                    if isinstance(outcome, Refusal):
+                        return self._blocked(outcome, held or [], place)
+                    held = held or []
+                    held.append((place, outcome))
+        passed = self._priced(facts.cost_cents)
+        if held is None:
+            return passed
+        return passed._replace(
+            holds=tuple(hold for _, hold in held), results=_with(self.results, held, "hold")
+        )
+
+    def evaluate_all(self, request: Request, action: str, facts: Facts, now: Instant) -> Explained:
+        """What every constraint says to this request, for a person who asks why."""
+        context = Context(request, action, facts, now)
+        held: list[tuple[int, Hold]] = []
+        blocking: list[tuple[int, Refusal]] = []
+        for judge, value, place in self.steps:
+            outcome = judge(value, context)
+            if isinstance(outcome, Refusal):
+                blocking.append((place, outcome))
+            elif outcome is not None:
+                held.append((place, outcome))
+        return Explained(
+            refusals=tuple(refusal for _, refusal in blocking),
+            holds=tuple(hold for _, hold in held),
+            charges=self._priced(facts.cost_cents).charges,
+            results=_with(_with(self.results, held, "hold"), blocking, "block"),
+        )
+
+    def _priced(self, cost_cents: int) -> Evaluated:
+        """The answer for a request that nothing stops, with its cost in every spend charge."""
+        if cost_cents < 0:
+            raise ValueError("a cost is never negative")
+        if cost_cents == 0 or not self.spends:
+            return self.passed
+        # A route mostly has one price, so the charges of a price are built once. A cost that
+        # clients declare varies as they like, hence the low bound: this is kept for each passport.
+        prices = self.prices
+        known = prices.get(cost_cents)
+        if known is None:
+            known = self.passed._replace(
+                charges=tuple(
+                    replace(charge, amount=cost_cents) if charge.kind == "spend" else charge
+                    for charge in self.charges
+                )
+            )
+            if len(prices) >= _MAX_PRICES:
+                prices.clear()
+            prices[cost_cents] = known
+        return known
+
+    def _blocked(self, refusal: Refusal, held: list[tuple[int, Hold]], place: int) -> Evaluated:
+        results = _with(self.results[: place + 1], held, "hold")
+        return Evaluated(refusal, (), (), _with(results, [(place, refusal)], "block"))
+
 
 def compile_owed(owed: Iterable[Owed]) -> Compiled:
     """Everything owed in evaluation order, with sets of one subject merged first.
@@ -123,52 +189,6 @@ def compile_owed(owed: Iterable[Owed]) -> Compiled:
     )
 
 
-def evaluate(
-    compiled: Compiled, request: Request, action: str, facts: Facts, now: Instant
-) -> Evaluated:
-    """What the constraints say to this request: the first block ends it, a hold is remembered.
-
-    Raises `ValueError` for a negative cost, which would give budget back.
-    """
-    held: list[tuple[int, Hold]] | None = None
-    if compiled.steps:
-        context = Context(request, action, facts, now)
-        for judge, value, place in compiled.steps:
-            outcome = judge(value, context)
-            if outcome is not None:
-                if isinstance(outcome, Refusal):
-                    return _blocked(compiled, outcome, held or [], place)
-                held = held or []
-                held.append((place, outcome))
-    passed = _priced(compiled, facts.cost_cents)
-    if held is None:
-        return passed
-    return passed._replace(
-        holds=tuple(hold for _, hold in held), results=_with(compiled.results, held, "hold")
-    )
-
-
-def evaluate_all(
-    compiled: Compiled, request: Request, action: str, facts: Facts, now: Instant
-) -> Explained:
-    """What every constraint says to this request, for a person who asks why."""
-    context = Context(request, action, facts, now)
-    held: list[tuple[int, Hold]] = []
-    blocking: list[tuple[int, Refusal]] = []
-    for judge, value, place in compiled.steps:
-        outcome = judge(value, context)
-        if isinstance(outcome, Refusal):
-            blocking.append((place, outcome))
-        elif outcome is not None:
-            held.append((place, outcome))
-    return Explained(
-        refusals=tuple(refusal for _, refusal in blocking),
-        holds=tuple(hold for _, hold in held),
-        charges=_priced(compiled, facts.cost_cents).charges,
-        results=_with(_with(compiled.results, held, "hold"), blocking, "block"),
-    )
-
-
 def refusal_for(charge: Charge, retry_after_s: int | None) -> Refusal:
     """The refusal for a charge that does not fit, with when it could at the earliest."""
     return _SHORTFALLS[charge.kind](charge.constraint, retry_after_s)
@@ -176,36 +196,6 @@ def refusal_for(charge: Charge, retry_after_s: int | None) -> Refusal:
 
 def _judge_unknown(key: str, _context: Context) -> Refusal:
     return Refusal("constraint_unknown", "The gate has no such constraint.", key)
-
-
-def _priced(compiled: Compiled, cost_cents: int) -> Evaluated:
-    """The answer for a request that nothing stops, with its cost in every spend charge."""
-    if cost_cents < 0:
-        raise ValueError("a cost is never negative")
-    if cost_cents == 0 or not compiled.spends:
-        return compiled.passed
-    # Most routes have one price, so the charges of a price are built once. What clients declare is
-    # free for them to vary, therefore the bound.
-    prices = compiled.prices
-    known = prices.get(cost_cents)
-    if known is None:
-        known = compiled.passed._replace(
-            charges=tuple(
-                replace(charge, amount=cost_cents) if charge.kind == "spend" else charge
-                for charge in compiled.charges
-            )
-        )
-        if len(prices) >= _MAX_PRICES:
-            prices.clear()
-        prices[cost_cents] = known
-    return known
-
-
-def _blocked(
-    compiled: Compiled, refusal: Refusal, held: list[tuple[int, Hold]], place: int
-) -> Evaluated:
-    results = _with(compiled.results[: place + 1], held, "hold")
-    return Evaluated(refusal, (), (), _with(results, [(place, refusal)], "block"))
 
 
 def _with(results: Results, changed: list[tuple[int, Any]], result: str) -> Results:
