@@ -145,8 +145,10 @@ class Keeper:
 
     async def close(self) -> None:
         """Ends every task and connection; `trust` stays as it is."""
-        await self._stop(set(self._tasks))
-        await _close(f for entry in self._followed.values() for f in entry.followers)
+        running = set(self._tasks)
+        await self._stop(running)
+        every = [f for entry in self._followed.values() for f in entry.followers]
+        await _close(f for f in every if f not in running)
 
     def on_change(self, callback: Callable[[TrustChange], None]) -> None:
         """Has `callback` called, on the event loop, after each change of more than an age."""

@@ -139,13 +139,16 @@ class FileSource(Source):
         self._seen = _identity(os.stat(self._path))  # noqa: PTH116 - a path as the operator wrote it
         # O_NONBLOCK: opening a pipe must not wait for a writer.
         handle = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            status = os.fstat(file.fileno())
+        try:
+            status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
                 raise SourceError(f"{self.name} is not a regular file")
             # And of what is read: what changes meanwhile differs at the next look.
             self._seen = _identity(status)
-            return file.read(self._max_bytes + 1)
+            with open(handle, "rb", closefd=False) as file:
+                return file.read(self._max_bytes + 1)
+        finally:
+            os.close(handle)
 
     def changed(self) -> bool:
         """Whether the file is another one, or has another content, by a look at its status."""
@@ -202,5 +205,5 @@ def _identity(status: os.stat_result) -> tuple[int, int, int]:
 def _reason(error: Exception) -> str:
     """What went wrong, in one line that holds nothing of the answer."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+        return error.strerror.splitlines()[0]
     return type(error).__name__
