@@ -1,8 +1,8 @@
 """What a ledger is: counters that are reserved all or none, settled, and released."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
@@ -10,11 +10,18 @@ from passgate.core.instant import Instant
 
 @dataclass(slots=True)
 class Reservation:
-    """Charges that were taken together and are settled or released together, once."""
+    """Charges that were taken together and are settled or released together, once.
+
+    `taken_at` and `taken_ms` say when they count, by the ledger's own time. The caller sets
+    `decision_id` in the turn of the loop in which it appends the decision's line to the log, so
+    that a durable ledger can tell which lines to come belong to charges it has counted.
+    """
 
     charges: tuple[Charge, ...]
     taken_at: Instant
     open: bool = True
+    taken_ms: int = 0
+    decision_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,26 @@ class Ledger(Protocol):
         """
 
     def release(self, reservation: Reservation, now: Instant) -> None:
-        """End a reservation of which not one byte reached the upstream: everything is given back."""
+        """End a reservation of which no byte reached the upstream: everything is given back."""
 
     def balances(self, charges: tuple[Charge, ...], now: Instant) -> tuple[Balance, ...]:
         """What is left of each charge's counter, in their order, changing nothing."""
+
+
+class StandingLedger(Ledger, Protocol):
+    """A ledger with a life: it is started once before anything is reserved, and stopped once.
+
+    `covered`: a later start reads no log line before this number, so all others must be kept.
+    `trouble`: what keeps it from being durable just now, in one line, or "".
+    """
+
+    covered: int
+    trouble: str
+
+    async def start(
+        self, read_lines: Callable[[int], Iterator[Mapping[str, Any]]], log_size: int
+    ) -> None:
+        """Becomes what it was, where it can. Raises DataError."""
+
+    async def stop(self) -> None:
+        """Puts on disk what is to stay, and lets go of everything held. Raises DataError."""

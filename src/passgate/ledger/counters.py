@@ -1,0 +1,134 @@
+"""All counters by name; those that no longer matter are forgotten, a few whenever one is made."""
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import TypeAlias
+
+from passgate.ledger.calendar_window import UNITS, CalendarWindow
+from passgate.ledger.in_flight import InFlight
+from passgate.ledger.sliding_window import SlidingWindow
+
+Window: TypeAlias = SlidingWindow | CalendarWindow
+Counter: TypeAlias = Window | InFlight
+
+MOST_UNVOUCHED = 100_000
+_INSPECTED = 2  # more than one, so that the dead go faster than the new come
+_INSPECTED_WHEN_FULL = 16
+
+
+class Counters:
+    """Counters by name, `<kind>/<window>/<subject>`.
+
+    Memory follows what is live: each new counter pays for looking at two others, and those whose
+    window has passed, or of which nothing is used, go. Subjects that anybody can invent without an
+    issuer's word (client addresses, self-issued passports) share at most `most_unvouched` counters;
+    a live one never makes room for a new one.
+    """
+
+    __slots__ = ("_unvouched", "_vouched", "by_name", "most_unvouched")
+
+    def __init__(self, most_unvouched: int = MOST_UNVOUCHED) -> None:
+        self.by_name: dict[str, Counter] = {}
+        self.most_unvouched = most_unvouched
+        self._vouched = _Roster()
+        self._unvouched = _Roster()
+
+    def admit(self, name: str, ms: int, wall: float) -> Counter | None:
+        """Makes the counter `name`; None where it belongs to the bounded ones and they are full."""
+        roster = self._roster_of(name)
+        roster.sweep(self.by_name, _INSPECTED, ms, wall)
+        if roster is self._unvouched and roster.live >= self.most_unvouched:
+            roster.sweep(self.by_name, _INSPECTED_WHEN_FULL, ms, wall)
+            if roster.live >= self.most_unvouched:
+                return None
+        return self._make(name, roster)
+
+    def window(self, name: str, ms: int, wall: float) -> Window:
+        """The window `name`, made where it is missing, full or not: what was taken must count.
+
+        Raises ValueError where the name is no window's.
+        """
+        counter = self.by_name.get(name)
+        if counter is None:
+            roster = self._roster_of(name)
+            roster.sweep(self.by_name, _INSPECTED, ms, wall)
+            counter = self._make(name, roster)
+        if isinstance(counter, InFlight):
+            raise ValueError(f"{name!r} is no window")  # noqa: TRY004 the name is wrong, no type
+        return counter
+
+    def find_or_unused(self, name: str) -> Counter:
+        """The counter `name`, or one that looks as it would, which is not kept."""
+        kind, _, rest = name.partition("/")
+        return self.by_name.get(name) or _maker(kind, rest.partition("/")[0])()
+
+    def rosters(self) -> tuple[list[str], list[str]]:
+        """The names of all counters. While `freeze` holds, a place in these lists never changes."""
+        return self._vouched.names, self._unvouched.names
+
+    def freeze(self, *, frozen: bool) -> None:
+        """Whether names keep their places: then those of forgotten counters stay for the time."""
+        self._vouched.frozen = self._unvouched.frozen = frozen
+
+    def _roster_of(self, name: str) -> "_Roster":
+        parts = name.split("/", 2)
+        unvouched = len(parts) == 3 and _is_unvouched(parts[2])
+        return self._unvouched if unvouched else self._vouched
+
+    def _make(self, name: str, roster: "_Roster") -> Counter:
+        kind, _, rest = name.partition("/")
+        window, _, _subject = rest.partition("/")
+        counter = self.by_name[name] = _maker(kind, window)()
+        roster.names.append(name)
+        roster.live += 1
+        return counter
+
+
+class _Roster:
+    """Names of counters in no order, and how far the search for dead ones has come."""
+
+    __slots__ = ("cursor", "frozen", "live", "names")
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.live = 0
+        self.cursor = 0
+        self.frozen = False
+
+    def sweep(self, by_name: dict[str, Counter], most: int, ms: int, wall: float) -> None:
+        """Looks at the next `most` counters and forgets the dead among them."""
+        names = self.names
+        for _ in range(min(most, len(names))):
+            if self.cursor >= len(names):
+                self.cursor = 0
+            name = names[self.cursor]
+            counter = by_name.get(name)
+            if counter is not None:
+                if not counter.dead(ms, wall):
+                    self.cursor += 1
+                    continue
+                del by_name[name]
+                self.live -= 1
+            if self.frozen:
+                self.cursor += 1
+            else:
+                names[self.cursor] = names[-1]
+                names.pop()
+
+
+def _is_unvouched(subject: str) -> bool:
+    """Whether anybody can invent this subject, going by how `core.constraints.subjects` names."""
+    what, _, rest = subject.partition("|")
+    return what == "address" or rest.startswith(("did%3A", "self%3A"))
+
+
+@lru_cache(maxsize=1024)
+def _maker(kind: str, window: str) -> Callable[[], Counter]:
+    """What makes a counter; remembered, so that all of one length share one number."""
+    if kind == "concurrent" and window == "now":
+        return InFlight
+    if kind in {"rate", "spend"} and window.isascii() and window.isdigit() and int(window):
+        return partial(SlidingWindow, int(window) * 1000)
+    if (kind == "spend" and window in UNITS) or (kind == "total" and window == "total"):
+        return partial(CalendarWindow, window)
+    raise ValueError(f"no counter is called {kind}/{window}/…")

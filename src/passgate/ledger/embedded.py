@@ -1,0 +1,246 @@
+"""A ledger that a crash does not empty: the memory's counters, folded from the log at start."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from passgate.core.constraints.base import Charge
+from passgate.core.instant import Instant
+from passgate.errors import DataError
+from passgate.ledger.counters import MOST_UNVOUCHED, Counter
+from passgate.ledger.fold import Fold, OpenDecision
+from passgate.ledger.memory import MemoryLedger
+from passgate.ledger.protocol import Balance, Reservation, Shortfall
+from passgate.ledger.snapshot import Part, SnapshotFile
+
+_SLICE = 256  # counters copied in one turn of the loop: a few tenths of a millisecond
+_FOLDED_PER_TURN = 1_000
+_LOOK_S = 1.0
+
+
+class EmbeddedLedger(MemoryLedger):
+    """Counters in memory; at start a snapshot and the log lines after it make them what they were.
+
+    The caller takes charges and appends the decision's line, or ends a reservation and appends the
+    outcome's line, in one turn of the event loop. So between turns the counters are exactly the
+    fold of the log's first `log_position()` lines, and a snapshot begun there covers just these.
+    `log_durable()` says how many of them are on disk.
+
+    After a crash the counters are never lower than what the log on disk says was taken; they are
+    higher where a snapshot had seen lines that the disk had not.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        log_position: Callable[[], int],
+        log_durable: Callable[[], int],
+        *,
+        every_s: float = 30.0,
+        every_lines: int = 200_000,
+        most_unvouched: int = MOST_UNVOUCHED,
+        wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        super().__init__(most_unvouched)
+        self.covered = 0  # lines before this one are in a snapshot: a start needs only the others
+        self.trouble = ""  # why the last snapshot failed, "" when it did not
+        self._file = SnapshotFile(path)
+        self._log_position = log_position
+        self._log_durable = log_durable
+        self._every_s = every_s
+        self._every_lines = every_lines
+        self._wait = wait
+        self._open: dict[int, Reservation] = {}
+        self._copy: _Copy | None = None
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def start(
+        self, read_lines: Callable[[int], Iterator[Mapping[str, Any]]], log_size: int
+    ) -> None:
+        """Makes the counters what they were, then takes snapshots until `stop`.
+
+        `log_size` is how many lines the log was found to have, before anything was appended;
+        `read_lines(n)` gives those from number n on. Raises DataError where snapshot or log is
+        damaged or held by another process, or where lines that were on disk are gone.
+        """
+        try:
+            await self._file.open()
+            ahead = await self._load(read_lines, log_size)
+            if ahead:
+                # The snapshot saw lines that a crash took. Others will get their numbers and must
+                # not be passed over by the next start, so a new one takes its place at once.
+                await self.snapshot()
+        except BaseException:
+            await self._file.close()
+            raise
+        self._keeping = asyncio.create_task(self._keep())
+
+    async def stop(self) -> None:
+        """Takes a last snapshot and closes the file. The log is to be on disk by then."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+            self._keeping = None
+            try:
+                if self.covered != self._log_position():
+                    await self.snapshot()
+            finally:
+                await self._file.close()
+
+    def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Reservation | Shortfall:
+        """Takes all charges or none; see `Ledger.reserve`."""
+        if self._copy is not None:
+            self._copy.keep(charges)
+        taken = MemoryLedger.reserve(self, charges, now)
+        if taken.__class__ is Reservation:
+            self._open[id(taken)] = taken
+        return taken
+
+    def settle(self, reservation: Reservation, spent_cents: int | None, now: Instant) -> None:
+        """Ends a reservation whose request reached the upstream; see `Ledger.settle`."""
+        if self._copy is not None:
+            self._copy.keep(reservation.charges)
+        self._open.pop(id(reservation), None)
+        MemoryLedger.settle(self, reservation, spent_cents, now)
+
+    def release(self, reservation: Reservation, now: Instant) -> None:
+        """Ends a reservation of which nothing reached the upstream; see `Ledger.release`."""
+        if self._copy is not None:
+            self._copy.keep(reservation.charges)
+        self._open.pop(id(reservation), None)
+        MemoryLedger.release(self, reservation, now)
+
+    def balances(self, charges: tuple[Charge, ...], now: Instant) -> tuple[Balance, ...]:
+        """What is left of each charge's counter; see `Ledger.balances`."""
+        if self._copy is not None:
+            self._copy.keep(charges)
+        return MemoryLedger.balances(self, charges, now)
+
+    async def snapshot(self) -> None:
+        """Writes what the counters are in this turn of the loop, while they go on changing.
+
+        Raises DataError where it cannot be written; the one before stays.
+        """
+        position, durable = self._log_position(), self._log_durable()
+        wall, steady = self._time.wall, self._time.steady
+        self._copy = copy = _Copy(self._by_name, self._counters.rosters(), self._open)
+        self._counters.freeze(frozen=True)
+        try:
+            await self._file.replace(
+                copy.parts(), position=position, durable=durable, wall=wall, steady=steady
+            )
+        finally:
+            self._counters.freeze(frozen=False)
+            self._copy = None
+        self.covered = position
+
+    async def _load(
+        self, read_lines: Callable[[int], Iterator[Mapping[str, Any]]], log_size: int
+    ) -> bool:
+        """Folds snapshot and log; whether the snapshot is ahead of the log."""
+        fold = Fold(self._counters, self._time)
+        head = await self._file.head()
+        ahead = False
+        if head is not None:
+            if log_size < head.durable:
+                raise DataError(
+                    f"{self._file.path}: the log had {head.durable} lines on disk when this "
+                    f"snapshot was taken, now it has {log_size}: lines were cut off. Put the log "
+                    "back from a copy; or, to go on without them, move this file away"
+                )
+            self._time.restore(head.wall, head.steady)
+            ms = int(self._time.steady * 1000)
+            for number in range(head.parts):
+                part = await self._file.part(number)
+                for name, at, amount, older in part.counters:
+                    self._counters.window(name, ms, head.wall).restore((at, amount, older))
+                for decision_id, at, seen, charges in part.open:
+                    fold.open[decision_id] = OpenDecision(at, seen, charges)
+            ahead = head.position > log_size
+            fold.position = self.covered = min(head.position, log_size)
+        for line in read_lines(fold.position):
+            fold.add(line)
+            if not fold.position % _FOLDED_PER_TURN:
+                await asyncio.sleep(0)
+        if fold.position < log_size:
+            raise DataError(
+                f"the log has {log_size} lines, of which only {fold.position} can be read; "
+                "check it with `passgate audit verify`"
+            )
+        return ahead
+
+    async def _keep(self) -> None:
+        """Takes a snapshot every so often, as long as the log grows; for ever."""
+        waited = 0.0
+        while True:
+            await self._wait(_LOOK_S)
+            waited += _LOOK_S
+            lines = self._log_position() - self.covered
+            # Copying costs a few lines' worth for each counter: the more there are, the rarer.
+            many = max(self._every_lines, 4 * len(self._by_name))
+            if not lines or (waited < self._every_s and lines < many):
+                continue
+            waited = 0.0
+            try:
+                await self.snapshot()
+            except DataError as error:
+                self.trouble = str(error)
+            else:
+                self.trouble = ""
+
+
+class _Copy:
+    """The counters as they were when this was made, read bit by bit while they change.
+
+    Whoever is about to change a counter calls `keep` first, which sets aside what it was.
+    """
+
+    def __init__(
+        self,
+        by_name: dict[str, Counter],
+        rosters: tuple[list[str], list[str]],
+        reservations: dict[int, Reservation],
+    ) -> None:
+        self._by_name = by_name
+        # While the rosters are frozen the names of now stay where they are and others come behind.
+        self._ranges = [(names, len(names)) for names in rosters]
+        self._open = list(reservations.values())
+        self._kept: dict[str, tuple[int, int, bytes] | None] = {}
+
+    def keep(self, charges: tuple[Charge, ...]) -> None:
+        """Sets aside what the counters of `charges` are; None for one that does not exist yet."""
+        kept = self._kept
+        for charge in charges:
+            name = charge.counter
+            if name not in kept:
+                counter = self._by_name.get(name)
+                kept[name] = None if counter is None else counter.state()
+
+    def parts(self) -> Iterator[Part]:
+        """Everything, in slices small enough for one turn of the loop each."""
+        for start in range(0, len(self._open), _SLICE):
+            reservations = self._open[start : start + _SLICE]
+            yield Part(open=[_opened(r) for r in reservations if r.decision_id])
+        kept, by_name = self._kept, self._by_name
+        for names, end in self._ranges:
+            for start in range(0, end, _SLICE):
+                rows = []
+                for name in names[start : min(start + _SLICE, end)]:
+                    if name in kept:
+                        state = kept[name]
+                    else:
+                        counter = by_name.get(name)  # missing: forgotten since, for it was dead
+                        state = None if counter is None else counter.state()
+                    if state is not None:
+                        rows.append((name, *state))
+                yield Part(counters=rows)
+
+
+def _opened(reservation: Reservation) -> tuple[str, int, float, tuple[tuple[str, int], ...]]:
+    charges = tuple(
+        (charge.counter, charge.amount)
+        for charge in reservation.charges
+        if charge.amount and charge.kind != "concurrent"
+    )
+    return (reservation.decision_id, reservation.taken_ms, reservation.taken_at.wall, charges)

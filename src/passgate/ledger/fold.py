@@ -1,0 +1,121 @@
+"""Counters are a fold over the log: what its lines say was taken and given back, in their order."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from passgate.errors import DataError
+from passgate.ledger.counters import Counters
+from passgate.ledger.sliding_window import GREATEST
+from passgate.ledger.timeline import Timeline
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+# What no line of these kinds says changes a counter; a kind that is not known might.
+_UNCOUNTED = frozenset(
+    ("hold", "approval", "trust", "config", "passport", "suppressed", "start", "stop", "gap")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDecision:
+    """An allowed request whose outcome is not known yet, and when its charges count."""
+
+    ms: int
+    wall: float
+    charges: tuple[tuple[str, int], ...]
+
+
+class Fold:
+    """Counters, and the allowed requests without an outcome, after all lines before `position`.
+
+    An allowed decision takes its charges at its line's time, whatever the limits were. Its outcome
+    gives them back when `released`, or lowers its spend to `settled_cents`. What is in flight is
+    not counted: nothing of it is left when a log is read.
+    """
+
+    def __init__(
+        self, counters: Counters | None = None, time: Timeline | None = None, position: int = 0
+    ) -> None:
+        self.counters = counters or Counters()
+        self.time = time or Timeline()
+        self.position = position
+        self.open: dict[str, OpenDecision] = {}
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Goes on by one line, which must be the one at `position`.
+
+        Raises DataError, naming the line, where it is another or is not what the gate writes.
+        """
+        problem = ""
+        try:
+            kind = line["kind"]
+            if kind == "checkpoint":  # no leaf of the log, so it has no place in the count
+                return
+            if line["seq"] != self.position:
+                problem = f"it is numbered {line['seq']!r}"
+            elif kind == "decision":
+                if line["decision"] == "allow":
+                    self._take(line)
+            elif kind == "outcome":
+                self._end(line)
+            elif kind not in _UNCOUNTED:
+                problem = f"its kind {kind!r} is not known to this version"
+        except KeyError as error:
+            problem = f"it has no {error}"
+        except (TypeError, ValueError) as error:
+            problem = str(error)
+        if problem:
+            raise DataError(
+                f"log line {self.position} cannot be counted: {problem}; "
+                "check the log with `passgate audit verify`, or start the version that wrote it"
+            )
+        self.position += 1
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        time = self.time
+        ms = time.see_written(_seconds(line["time"]))
+        charges = []
+        for charge in line.get("charges", ()):
+            name, amount = charge["counter"], charge["amount"]
+            if type(amount) is not int or not 0 <= amount <= GREATEST:
+                raise ValueError(f"{amount!r} is no amount of {name!r}")
+            if name.startswith("concurrent/") or not amount:
+                continue
+            charges.append((name, amount))
+        for name, amount in charges:
+            self.counters.window(name, ms, time.wall).put(ms, time.wall, amount)
+        if charges:
+            self.open[line["decision_id"]] = OpenDecision(ms, time.wall, tuple(charges))
+
+    def _end(self, line: Mapping[str, Any]) -> None:
+        opened = self.open.pop(line["decision_id"], None)
+        if opened is None:
+            return
+        released, settled = line.get("released", False), line.get("settled_cents")
+        if type(released) is not bool or not (settled is None or type(settled) is int):
+            raise ValueError("`released` or `settled_cents` is of a wrong type")
+        for name, amount in opened.charges:
+            if released:
+                back = amount
+            elif settled is not None and name.startswith("spend/"):
+                back = amount - min(max(settled, 0), amount)
+            else:
+                continue
+            counter = self.counters.by_name.get(name)
+            if counter is not None:
+                counter.give_back(opened.ms, opened.wall, back)
+
+
+def fold(lines: Iterable[Mapping[str, Any]], position: int = 0) -> Fold:
+    """The counters after `lines`, of which the first is the log's line number `position`."""
+    folded = Fold(position=position)
+    for line in lines:
+        folded.add(line)
+    return folded
+
+
+def _seconds(text: str) -> float:
+    """RFC 3339 as Unix seconds, of whole milliseconds."""
+    return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND / 1000
