@@ -1,0 +1,401 @@
+"""One forwarded request, from the decision to the last byte of its answer.
+
+An exchange ends exactly once, and `Enforcement.finished` hears of it exactly once. Nothing that an
+upstream sends is passed on as a whole answer unless it was one: before the first byte has gone out
+a fault becomes a refusal, afterwards the client's connection is cut.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from passgate.proxy.request_head import CHUNKED, RequestHead
+from passgate.proxy.response_head import ResponseHead
+from passgate.proxy.steps import Answer, Forward
+from passgate.proxy.tunnel import Tunnel
+from passgate.proxy.upstream_http1 import UpstreamConnection
+
+if TYPE_CHECKING:
+    from passgate.proxy.http1 import ServerConnection
+    from passgate.proxy.plane import Plane
+
+# RFC 9110 section 9.2.2; TRACE never gets here.
+_IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
+_COPY_UP_TO: Final = 16 * 1024  # joining costs less than another write up to about here
+
+
+class Exchange:
+    """One `Forward` under way between a client's and an upstream connection.
+
+    `body` is the whole request body where the gate holds it; with `streams` it comes through `send`
+    instead, while `ready` is true. `request_sent` is true once the request is whole, `bodiless`
+    where the answer has no body whatever its head says (HEAD).
+    """
+
+    __slots__ = (
+        "_begun_at",
+        "_body",
+        "_bytes_out",
+        "_chunked",
+        "_client",
+        "_client_full",
+        "_close",
+        "_deadline",
+        "_forward",
+        "_over",
+        "_plane",
+        "_pool",
+        "_request",
+        "_retried",
+        "_sent",
+        "_status",
+        "_streams",
+        "_upstream",
+        "bodiless",
+        "ready",
+        "request_sent",
+    )
+
+    def __init__(
+        self,
+        client: "ServerConnection",
+        plane: "Plane",
+        request: RequestHead,
+        forward: Forward,
+        body: bytes | None,
+        *,
+        streams: bool,
+    ) -> None:
+        self._client = client
+        self._plane = plane
+        self._pool = plane.pool
+        self._request = request
+        self._forward = forward
+        self._body = body
+        self._streams = streams
+        self._upstream: UpstreamConnection | None = None
+        self._begun_at = plane.now
+        self._deadline = 0.0
+        self._status = 0
+        self._bytes_out = 0
+        self._chunked = False
+        self._close = False
+        self._client_full = False
+        self._retried = False
+        self._sent = False
+        self._over = False
+        self.bodiless = request.method == "HEAD"
+        self.ready = False
+        self.request_sent = False
+
+    def start(self) -> None:
+        """Finds a connection and sends what there is to send."""
+        plane = self._plane
+        upstream = self._pool.take(self)
+        if upstream is not None:
+            self._send(upstream)
+        elif not self._over:
+            self._deadline = plane.now + plane.slack + plane.upstream.connect_timeout
+
+    # What the pool tells.
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """A connection is there after waiting for one."""
+        self._send(connection)
+        if self.ready:
+            self._client.body_wanted()
+
+    def unreachable(self, code: str) -> None:
+        """There will be no connection."""
+        self._fail(code)
+
+    def _send(self, upstream: UpstreamConnection) -> None:
+        self._upstream = upstream
+        self._sent = True
+        request = self._request
+        body = self._body
+        head = self._forward.head
+        plane = self._plane
+        if self._streams:
+            self.ready = True
+            self._deadline = 0.0
+            upstream.begin(self, head + request.framing)
+            return
+        self.request_sent = True
+        self._deadline = plane.now + plane.slack + plane.upstream.first_byte_timeout
+        if body is not None and (body or request.length):
+            upstream.begin(self, b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body))
+        elif request.upgrade:
+            upstream.begin(
+                self, b"%bConnection: Upgrade\r\nUpgrade: %b\r\n\r\n" % (head, request.upgrade)
+            )
+        else:
+            upstream.begin(self, head + request.framing)
+
+    # What the client's connection tells.
+
+    def send(self, pieces: Sequence[bytes], *, last: bool) -> None:
+        """More of the streamed body; `last` once it is whole and was found sound."""
+        upstream = self._upstream
+        assert upstream is not None
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._request.length == CHUNKED:
+            end = b"0\r\n\r\n" if last else b""
+            data = b"%x\r\n%b\r\n%b" % (len(data), data, end) if data else end
+        if last:
+            plane = self._plane
+            self.request_sent = True
+            self.ready = False
+            if not self._status:
+                self._deadline = plane.now + plane.slack + plane.upstream.first_byte_timeout
+        if data:
+            upstream.write(data)
+
+    def refuse(self, answer: Answer) -> None:
+        """The rest of the streamed body is unacceptable: the upstream's request is cut."""
+        self._drop_upstream()
+        if self._status:
+            self._end("cut")
+            self._client.cut()
+        else:
+            self._status = answer.status
+            self._bytes_out = 0 if self.bodiless else len(answer.body)
+            self._end("cut")
+            self._client.respond(answer)
+
+    def client_gone(self) -> None:
+        """The client closed its connection."""
+        if not self._over:
+            self._drop_upstream()
+            self._end("client_gone")
+
+    def client_full(self) -> None:
+        """The client does not read as fast as the upstream sends."""
+        self._client_full = True
+        self._deadline = self._plane.now + self._plane.slack + self._plane.limits.body_idle_timeout
+        if self._upstream is not None:
+            self._upstream.pause()
+
+    def client_drained(self) -> None:
+        """The client has caught up."""
+        self._client_full = False
+        self._deadline = self._plane.now + self._plane.slack + self._plane.upstream.idle_timeout
+        if self._upstream is not None:
+            self._upstream.resume()
+
+    def cut(self) -> None:
+        """Ends at once on the gate's own account: revoked, expired, or the gate stops."""
+        if not self._over:
+            self._drop_upstream()
+            self._end("cut")
+            self._client.cut()
+
+    def sweep(self, now: float, judge: bool) -> None:
+        """Called every tick; `judge` once a second: may an open stream still go on?"""
+        if self._deadline and now >= self._deadline:
+            if self._client_full:
+                self._drop_upstream()
+                self._end("client_gone")
+                self._client.cut()
+            else:
+                self._fail("upstream_timeout")
+        elif (
+            judge
+            and now - self._begun_at >= 1.0
+            and not self._plane.enforcement.still_allowed(self._forward)
+        ):
+            self.cut()
+
+    # What the upstream connection tells.
+
+    def informed(self, head: ResponseHead) -> None:
+        """An interim answer came; 100 is the gate's own to give, and HTTP/1.0 knows none."""
+        if self._request.minor and head.status != 100:
+            self._client.write(head.lines + b"\r\n")
+
+    def answer(self, head: ResponseHead, data: bytes, *, whole: bool) -> None:
+        """The final answer's head came, with the first of its body; `whole`: and with the last."""
+        request = self._request
+        plane = self._plane
+        self._status = status = head.status
+        length = head.length
+        close = not (request.keepalive and self.request_sent) or plane.draining
+        self._bytes_out = len(data)
+        trailer = b""
+        if length >= 0:
+            framing = b"" if status == 204 else b"Content-Length: %d\r\n" % length
+        elif self.bodiless or status == 204 or status == 304:
+            framing = b""
+        elif request.minor:
+            self._chunked = True
+            framing = b"Transfer-Encoding: chunked\r\n"
+            if head.trailer:
+                trailer = b"Trailer: %b\r\n" % head.trailer
+            if data:
+                data = b"%x\r\n%b\r\n" % (len(data), data)
+        else:
+            # HTTP/1.0 has no chunked coding: the end of the connection is the end of the body.
+            framing = b""
+            close = True
+        if close:
+            connection = b"Connection: close\r\n\r\n"
+        elif request.minor:
+            connection = b"\r\n"
+        else:
+            connection = b"Connection: keep-alive\r\n\r\n"
+        self._close = close
+        client = self._client
+        client.write(
+            b"".join(
+                (
+                    head.lines,
+                    self._forward.answer_headers,
+                    b"" if head.dated else plane.date_line,
+                    framing,
+                    trailer,
+                    connection,
+                    data,
+                )
+            )
+        )
+        if whole:
+            self._complete()
+        elif not self._client_full:
+            self._deadline = plane.now + plane.slack + plane.upstream.idle_timeout
+
+    def answer_data(self, data: bytes) -> None:
+        """More of the answer's body."""
+        self._bytes_out += len(data)
+        if not self._client_full:
+            self._deadline = self._plane.now + self._plane.slack + self._plane.upstream.idle_timeout
+        if self._chunked:
+            self._write_chunk(data)
+        else:
+            self._client.write(data)
+
+    def answer_ended(self, data: bytes, trailers: Sequence[tuple[bytes, bytes]]) -> None:
+        """The last of the answer's body came, and its trailers."""
+        self._bytes_out += len(data)
+        if not self._chunked:
+            if data:
+                self._client.write(data)
+        else:
+            if data:
+                self._write_chunk(data)
+            lines = b"".join([b"%b: %b\r\n" % field for field in trailers])
+            self._client.write(b"0\r\n%b\r\n" % lines)
+        self._complete()
+
+    def switched(self, connection: UpstreamConnection, head: ResponseHead) -> None:
+        """A 101 came: from here on bytes go both ways, if the client asked for exactly this."""
+        offered = {item.strip(b" \t").lower() for item in self._request.upgrade.split(b",")}
+        chosen = {item.strip(b" \t").lower() for item in head.upgrade.split(b",")}
+        if not head.upgrade or not self._request.upgrade or not chosen <= offered:
+            self.unusable()
+            return
+        self._status = 101
+        client = self._client
+        client.write(
+            b"%b%bConnection: Upgrade\r\nUpgrade: %b\r\n\r\n"
+            % (head.lines, self._forward.answer_headers, head.upgrade)
+        )
+        self._deadline = 0.0
+        tunnel = Tunnel(self._plane, self._forward, client, connection, self._tunnel_ended)
+        early = connection.become_tunnel(tunnel)
+        held = client.become_tunnel(tunnel)
+        if early:
+            tunnel.from_upstream(early)
+        if held:
+            tunnel.from_client(held)
+
+    def unusable(self) -> None:
+        """What came is no answer that could be passed on."""
+        self._fail("upstream_bad_response")
+
+    def upstream_lost(self, connection: UpstreamConnection) -> None:
+        """The connection closed before the answer was whole."""
+        self._upstream = None
+        self.ready = False
+        # A server may close an idle connection just as the gate uses it. Sending again is safe only
+        # where the server cannot have acted twice (RFC 9110 section 9.2.2), and only for requests
+        # that the gate still holds whole.
+        if (
+            connection.reused
+            and not connection.began
+            and not self._retried
+            and not self._streams
+            and self._request.method in _IDEMPOTENT
+        ):
+            self._retried = True
+            plane = self._plane
+            self._deadline = plane.now + plane.slack + plane.upstream.connect_timeout
+            fresh = self._pool.take(self, fresh=True)
+            if fresh is not None:
+                self._send(fresh)
+        else:
+            self._fail("upstream_bad_response")
+
+    def upstream_full(self) -> None:
+        """The upstream does not read as fast as the client sends."""
+        if self._streams and not self.request_sent:
+            self.ready = False
+            plane = self._plane
+            self._deadline = plane.now + plane.slack + plane.upstream.idle_timeout
+            self._client.body_unwanted()
+
+    def upstream_drained(self) -> None:
+        """The upstream has caught up."""
+        if self._streams and not self.request_sent:
+            self.ready = True
+            self._deadline = 0.0
+            self._client.body_wanted()
+
+    # Ends.
+
+    def _write_chunk(self, data: bytes) -> None:
+        write = self._client.write
+        if len(data) <= _COPY_UP_TO:
+            write(b"%x\r\n%b\r\n" % (len(data), data))
+        else:
+            write(b"%x\r\n" % len(data))
+            write(data)
+            write(b"\r\n")
+
+    def _complete(self) -> None:
+        self._upstream = None
+        self._end("completed")
+        self._client.answered(close=self._close)
+
+    def _fail(self, code: str) -> None:
+        if self._over:
+            return
+        self._drop_upstream()
+        if self._status:
+            self._end("upstream_failed")
+            self._client.cut()
+            return
+        answer = self._plane.enforcement.upstream_failed(self._forward, code, sent=self._sent)
+        self._status = answer.status
+        self._bytes_out = 0 if self.bodiless else len(answer.body)
+        self._end("upstream_failed")
+        self._client.respond(answer)
+
+    def _drop_upstream(self) -> None:
+        upstream = self._upstream
+        self.ready = False
+        if upstream is not None:
+            self._upstream = None
+            upstream.abort()
+        elif not self._status:
+            self._pool.leave(self)
+
+    def _tunnel_ended(self, bytes_out: int, outcome: str) -> None:
+        self._upstream = None
+        self._bytes_out = bytes_out
+        self._end(outcome)
+
+    def _end(self, outcome: str) -> None:
+        self._over = True
+        self._plane.inflight -= 1
+        self._plane.enforcement.finished(
+            self._forward, self._status, self._bytes_out, outcome, sent=self._sent
+        )

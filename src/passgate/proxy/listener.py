@@ -1,0 +1,211 @@
+"""Proxy: the data plane as one object; it listens, forwards, and stops without losing an answer."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from passgate.proxy.http1 import ServerConnection
+from passgate.proxy.plane import Plane
+from passgate.proxy.settings import Endpoint, ProxySettings
+from passgate.proxy.steps import Enforcement
+from passgate.proxy.tls import listener_context, upstream_context
+from passgate.proxy.upstream import UpstreamPool
+
+
+class Proxy:
+    """Listens on `settings.listen` and forwards to `settings.upstream` what `enforcement` allows.
+
+    Made and used inside a running event loop; uvloop and plain asyncio both do. `wall` gives Unix
+    time for Date headers.
+    """
+
+    def __init__(
+        self,
+        settings: ProxySettings,
+        enforcement: Enforcement,
+        *,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._plane = Plane(settings, enforcement, self._loop, wall)
+        self._server: asyncio.Server | None = None
+        self._addresses: tuple[Endpoint, ...] = ()
+        self._retired: list[UpstreamPool] = []
+        self._socket_file: tuple[Path, int] | None = None
+
+    @property
+    def addresses(self) -> tuple[Endpoint, ...]:
+        """Where it listens, with the ports that were given for port 0."""
+        return self._addresses
+
+    @property
+    def connections(self) -> int:
+        """Clients' connections that are open."""
+        return len(self._plane.connections)
+
+    @property
+    def inflight(self) -> int:
+        """Requests that are being judged or forwarded, tunnels included."""
+        return self._plane.inflight
+
+    @property
+    def upstream_connections(self) -> int:
+        """Connections to the upstream that are open or being opened."""
+        return self._plane.pool.connections
+
+    async def start(self) -> None:
+        """Listens and serves. Raises `OSError` where the address or a TLS file cannot be used."""
+        settings = self._plane.settings
+        self._plane.pool = self._make_pool(settings)
+        context = None if settings.listen_tls is None else listener_context(settings.listen_tls)
+        listening = self._listen(settings)
+        timeout = settings.limits.header_timeout if context is not None else None
+        try:
+            if settings.listen.path is not None:
+                self._server = await self._loop.create_unix_server(
+                    self._connect,
+                    sock=listening,
+                    backlog=settings.backlog,
+                    ssl=context,
+                    ssl_handshake_timeout=timeout,
+                )
+            else:
+                self._server = await self._loop.create_server(
+                    self._connect,
+                    sock=listening,
+                    backlog=settings.backlog,
+                    ssl=context,
+                    ssl_handshake_timeout=timeout,
+                )
+        except BaseException:
+            listening.close()
+            raise
+        if settings.listen.path is not None:
+            self._addresses = (settings.listen,)
+        else:
+            name = listening.getsockname()
+            self._addresses = (Endpoint(name[0], name[1]),)
+        self._plane.start()
+
+    def reconfigure(self, settings: ProxySettings) -> None:
+        """Takes over limits, timeouts and the upstream for whatever begins from now on.
+
+        Raises `ValueError` for another listening address and `OSError` for a TLS file that cannot
+        be used; then nothing has changed. The listener's certificates are read at start only.
+        """
+        plane = self._plane
+        before = plane.settings
+        if (settings.listen, settings.listen_tls) != (before.listen, before.listen_tls):
+            raise ValueError("the listening address and its TLS change only with a restart")
+        if settings.upstream != before.upstream:
+            pool = self._make_pool(settings)
+            plane.pool.retire()
+            self._retired = [old for old in (*self._retired, plane.pool) if old.connections]
+            plane.pool = pool
+        plane.adopt(settings)
+
+    async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109 - it cuts, it does not raise
+        """Stops accepting, lets requests finish for up to `timeout` seconds, then cuts the rest.
+
+        True where no request had to be cut. Afterwards nothing of this proxy is open.
+        """
+        plane = self._plane
+        plane.draining = True
+        if self._server is not None:
+            self._server.close()
+        self._remove_socket_file()
+        for connection in tuple(plane.connections):
+            connection.drain()
+        emptied = await self._emptied(timeout)
+        clean = not plane.inflight
+        if not emptied:
+            for connection in tuple(plane.connections):
+                connection.stop()
+            await self._emptied(1.0)
+        plane.stop()
+        for pool in (*self._retired, plane.pool):
+            await pool.close()
+        if self._server is not None:
+            await self._server.wait_closed()
+        return clean
+
+    async def _emptied(self, timeout: float) -> bool:  # noqa: ASYNC109 - it reports, it does not raise
+        plane = self._plane
+        if plane.connections:
+            plane.emptied.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(plane.emptied.wait(), timeout)
+        return not plane.connections
+
+    def _connect(self) -> ServerConnection:
+        return ServerConnection(self._plane)
+
+    def _make_pool(self, settings: ProxySettings) -> UpstreamPool:
+        upstream = settings.upstream
+        context = upstream_context(upstream.tls) if upstream.secure else None
+        return UpstreamPool(self._plane, upstream, context, self._loop)
+
+    def _listen(self, settings: ProxySettings) -> socket.socket:
+        path = settings.listen.path
+        if path is not None:
+            return self._listen_unix(path, settings.socket_mode)
+        host, port = settings.listen.host, settings.listen.port
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Inherited by every accepted socket.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            listening.setblocking(False)
+            listening.bind(address)
+        except BaseException:
+            listening.close()
+            raise
+        return listening
+
+    def _listen_unix(self, path: Path, mode: int) -> socket.socket:
+        _remove_stale(path)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listening.setblocking(False)
+            # Nobody can connect before `listen`, so the mode is right before it matters.
+            listening.bind(str(path))
+            path.chmod(mode)
+        except BaseException:
+            listening.close()
+            raise
+        self._socket_file = (path, path.stat().st_ino)
+        return listening
+
+    def _remove_socket_file(self) -> None:
+        if self._socket_file is not None:
+            path, inode = self._socket_file
+            self._socket_file = None
+            # Not the file of a successor that already listens there.
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_ino == inode:
+                    path.unlink()
+
+
+def _remove_stale(path: Path) -> None:
+    """Removes the socket file of a process that is gone; `OSError` where someone listens there."""
+    try:
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            raise FileExistsError(f"{path} exists and is not a socket: remove it or choose another")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise OSError(f"{path} is in use: another process listens there")

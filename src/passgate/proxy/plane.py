@@ -1,0 +1,121 @@
+"""What all connections of one proxy share, and the one timer that watches every deadline."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from passgate.proxy.settings import ProxySettings
+from passgate.proxy.steps import Enforcement
+
+if TYPE_CHECKING:
+    from passgate.proxy.http1 import ServerConnection
+    from passgate.proxy.upstream import UpstreamPool
+
+_SLOWEST_TICK = 0.25
+_FASTEST_TICK = 0.01
+
+
+class Plane:
+    """The shared state of a data plane; swapped settings hold for whatever begins afterwards.
+
+    Time here is coarse on purpose: `now` (the loop's clock, seconds) moves once a tick, so a
+    request reads an attribute instead of a clock and sets no timer of its own. A deadline is `now`
+    plus `slack` plus its duration: it never fires early, and at most two ticks late. `tick` is a
+    quarter of the shortest timeout, between 10 and 250 ms. `date_line` is the Date header for now.
+    """
+
+    __slots__ = (
+        "_date_second",
+        "_loop",
+        "_next_revocation_check",
+        "_timer",
+        "_wall",
+        "connections",
+        "date_line",
+        "draining",
+        "emptied",
+        "enforcement",
+        "inflight",
+        "limits",
+        "now",
+        "pool",
+        "settings",
+        "slack",
+        "tick",
+        "upstream",
+    )
+
+    def __init__(
+        self,
+        settings: ProxySettings,
+        enforcement: Enforcement,
+        loop: asyncio.AbstractEventLoop,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._loop = loop
+        self._wall = wall
+        self._timer: asyncio.TimerHandle | None = None
+        self._date_second = 0
+        self.enforcement = enforcement
+        self.connections: set[ServerConnection] = set()
+        self.emptied = asyncio.Event()
+        self.inflight = 0
+        self.draining = False
+        self.date_line = b""
+        self.now = loop.time()
+        self._next_revocation_check = self.now + 1.0
+        self.pool: UpstreamPool
+        self.adopt(settings)
+        self._mark_date()
+
+    def adopt(self, settings: ProxySettings) -> None:
+        """Takes over new limits and timeouts."""
+        self.settings = settings
+        self.limits = limits = settings.limits
+        self.upstream = upstream = settings.upstream
+        shortest = min(
+            limits.header_timeout,
+            limits.body_idle_timeout,
+            limits.keepalive_timeout,
+            upstream.connect_timeout,
+            upstream.first_byte_timeout,
+            upstream.idle_timeout,
+            upstream.pool_idle,
+        )
+        self.tick = self.slack = min(_SLOWEST_TICK, max(_FASTEST_TICK, shortest / 4))
+
+    def start(self) -> None:
+        """Starts the timer; needs the running loop."""
+        self._timer = self._loop.call_later(self.tick, self._sweep)
+
+    def stop(self) -> None:
+        """Stops the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def left(self, connection: "ServerConnection") -> None:
+        """A client's connection is gone."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self.emptied.set()
+
+    def _mark_date(self) -> None:
+        second = int(self._wall())
+        if second != self._date_second:
+            self._date_second = second
+            self.date_line = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
+
+    def _sweep(self) -> None:
+        self.now = now = self._loop.time()
+        self._timer = self._loop.call_later(self.tick, self._sweep)
+        self._mark_date()
+        judge = self.upstream.cut_on_revocation and now >= self._next_revocation_check
+        if judge:
+            self._next_revocation_check = now + 1.0
+        # A copy, since a deadline that fires removes its connection.
+        for connection in tuple(self.connections):
+            connection.sweep(now, judge)
+        self.pool.sweep(now)

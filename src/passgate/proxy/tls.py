@@ -1,0 +1,38 @@
+"""TLS contexts for both sides: TLS 1.2 or later, HTTP/1.1 only, verification always on."""
+
+import ssl
+
+from passgate.proxy.settings import ListenTls, UpstreamTls
+
+
+def listener_context(tls: ListenTls) -> ssl.SSLContext:
+    """The server side. With `client_ca`, a client without a certificate from it is turned away.
+
+    Raises `OSError` (`ssl.SSLError` is one) where a file cannot be read or is not what it claims.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.load_cert_chain(tls.cert, tls.key)
+    context.set_alpn_protocols(["http/1.1"])
+    if tls.client_ca is not None:
+        context.load_verify_locations(tls.client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def upstream_context(tls: UpstreamTls) -> ssl.SSLContext:
+    """The client side: the server's name and chain are verified, against `ca` alone where given.
+
+    Raises `OSError` as `listener_context` does.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if tls.ca is not None:
+        context.load_verify_locations(tls.ca)
+    else:
+        context.load_default_certs()
+    if tls.cert is not None:
+        context.load_cert_chain(tls.cert, tls.key)
+    return context

@@ -1,0 +1,132 @@
+"""Bytes both ways after a 101, for WebSocket and any other protocol, without reading them."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from passgate.proxy.steps import Forward
+from passgate.proxy.upstream_http1 import UpstreamConnection
+
+if TYPE_CHECKING:
+    from passgate.proxy.http1 import ServerConnection
+    from passgate.proxy.plane import Plane
+
+
+class Tunnel:
+    """Two connections joined after an upgrade.
+
+    Each side is read only as fast as the other takes it. When one side ends its sending, the other
+    is told (half-close) where the transport can; it is over when both have ended, when either is
+    lost, when nothing moved for `upstream.idle_timeout`, or when the passport is no longer good.
+    `ended` hears once of the bytes sent to the client and the outcome.
+    """
+
+    __slots__ = (
+        "_begun_at",
+        "_bytes_out",
+        "_client",
+        "_client_ended",
+        "_deadline",
+        "_ended",
+        "_forward",
+        "_over",
+        "_plane",
+        "_upstream",
+        "_upstream_ended",
+    )
+
+    def __init__(
+        self,
+        plane: "Plane",
+        forward: Forward,
+        client: "ServerConnection",
+        upstream: UpstreamConnection,
+        ended: Callable[[int, str], None],
+    ) -> None:
+        self._plane = plane
+        self._forward = forward
+        self._client = client
+        self._upstream = upstream
+        self._ended = ended
+        self._bytes_out = 0
+        self._client_ended = False
+        self._upstream_ended = False
+        self._over = False
+        self._begun_at = plane.now
+        self._deadline = plane.now + plane.slack + plane.upstream.idle_timeout
+
+    def from_client(self, data: bytes) -> None:
+        """Bytes for the upstream."""
+        self._deadline = self._plane.now + self._plane.slack + self._plane.upstream.idle_timeout
+        self._upstream.write(data)
+
+    def from_upstream(self, data: bytes) -> None:
+        """Bytes for the client."""
+        self._bytes_out += len(data)
+        self._deadline = self._plane.now + self._plane.slack + self._plane.upstream.idle_timeout
+        self._client.write(data)
+
+    def client_full(self) -> None:
+        """The client does not keep up."""
+        self._upstream.pause()
+
+    def client_drained(self) -> None:
+        """The client has caught up."""
+        self._upstream.resume()
+
+    def upstream_full(self) -> None:
+        """The upstream does not keep up."""
+        self._client.pause()
+
+    def upstream_drained(self) -> None:
+        """The upstream has caught up."""
+        self._client.resume()
+
+    def client_ended(self) -> bool:
+        """The client sends no more; true where it may still receive."""
+        self._client_ended = True
+        if self._upstream_ended or not self._upstream.write_eof():
+            self._end("completed")
+            return False
+        return True
+
+    def upstream_ended(self) -> bool:
+        """The upstream sends no more; true where it may still receive."""
+        self._upstream_ended = True
+        if self._client_ended or not self._client.write_eof():
+            self._end("completed")
+            return False
+        return True
+
+    def client_lost(self) -> None:
+        """The client's connection is gone."""
+        self._end("completed" if self._client_ended else "client_gone")
+
+    def upstream_lost(self) -> None:
+        """The upstream's connection is gone."""
+        self._end("completed" if self._upstream_ended else "upstream_failed")
+
+    def cut(self) -> None:
+        """Ends at once on the gate's own account."""
+        self._end("cut")
+
+    def sweep(self, now: float, judge: bool) -> None:
+        """Called every tick, as for an exchange."""
+        if now >= self._deadline or (
+            judge
+            and now - self._begun_at >= 1.0
+            and not self._plane.enforcement.still_allowed(self._forward)
+        ):
+            self._end("cut")
+
+    def _end(self, outcome: str) -> None:
+        if self._over:
+            return
+        self._over = True
+        if outcome == "completed":
+            # Each side flushes what it still has for its peer.
+            self._upstream.close()
+            self._client.close()
+        else:
+            self._upstream.abort()
+            self._client.cut()
+        self._ended(self._bytes_out, outcome)
