@@ -54,18 +54,18 @@ def read_secret(reference: str, base: Path, environ: Mapping[str, str]) -> Secre
     """
     kind, colon, rest = reference.partition(":")
     if not colon or kind not in {"env", "file"} or not rest:
-        raise ValueError("a secret is not written here: use env:NAME or file:PATH")
+        raise ValueError("must be env:NAME or file:PATH: a secret is not written here")
     if kind == "env":
         if rest not in environ:
-            raise ValueError(f"the environment has no {rest}")
+            raise ValueError(f"cannot be read: the environment has no {rest}")
         value, where = environ[rest], f"the environment's {rest}"
     else:
         path = base / rest
         value, where = _secret_of_file(path), f"the file {path}"
     if not value:
-        raise ValueError(f"{where} is empty")
+        raise ValueError(f"cannot be used: {where} is empty")
     if not (value.isascii() and value.isprintable()) or value != value.strip():
-        raise ValueError(f"{where} must be one line of printable ASCII without spaces around it")
+        raise ValueError(f"cannot be used: {where} must hold one line of printable ASCII")
     return Secret(reference, value)
 
 
@@ -79,14 +79,16 @@ def _secret_of_file(path: Path) -> str:
     try:
         # A device or a pipe would block or never end; a secret is a file.
         if not path.is_file():
-            raise ValueError(f"there is no file {path}")
+            raise ValueError(f"cannot be read: there is no file {path}")
         with path.open("rb") as file:
             raw = file.read(MAX_SECRET_BYTES + 1)
         if len(raw) > MAX_SECRET_BYTES:
-            raise ValueError(f"the file {path} is larger than {MAX_SECRET_BYTES // 1024} KiB")
+            raise ValueError(
+                f"cannot be used: {path} is larger than {MAX_SECRET_BYTES // 1024} KiB"
+            )
         text = raw.decode("ascii")
     except OSError as error:
-        raise ValueError(f"the file {path} cannot be read: {error.strerror}") from None
+        raise ValueError(f"cannot be read: {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"the file {path} must hold printable ASCII") from None
+        raise ValueError(f"cannot be used: {path} must hold one line of printable ASCII") from None
     return text.removesuffix("\n").removesuffix("\r")

@@ -173,9 +173,12 @@ class KeySourceKind(ScalarKind):
             return ScalarKind.read(self, node, at)
         document = plain_value(node)
         try:
-            parse_jwks(json.dumps(document).encode())
+            keys = parse_jwks(json.dumps(document).encode())
         except ValueError as error:
             at.problem(node.line, f"is not usable: {error}")
+            return BAD
+        if not keys:
+            at.problem(node.line, "is an empty key set: no passport could ever verify")
             return BAD
         return Source("inline", document=document)
 

@@ -13,7 +13,11 @@ class Problem(NamedTuple):
     sentence: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line or 1}: {self.sentence}"
+        # What a file holds goes to terminals and logs: one line, and nothing that steers them.
+        return "".join(
+            character if character.isprintable() else ascii(character)[1:-1]
+            for character in f"{self.file}:{self.line or 1}: {self.sentence}"
+        )
 
 
 class Problems:

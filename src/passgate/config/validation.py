@@ -4,6 +4,7 @@ Each check reads the tree, skips what is BAD (that was reported), and notes what
 """
 
 import re
+import ssl
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
@@ -252,12 +253,44 @@ def _addresses(found: Findings) -> None:
 
 
 def _tls(found: Findings) -> None:
-    url, tls = found.get("upstream", "url"), found.get("upstream", "tls")
-    if tls not in (None, BAD):
+    url, upstream, listen = (
+        found.get("upstream", "url"),
+        found.get("upstream", "tls"),
+        found.get("listen", "tls"),
+    )
+    if upstream not in (None, BAD):
         if url is not BAD and url.scheme != "https":
             found.problem("upstream.tls", "needs an https:// upstream.url")
-        if BAD not in (tls["cert"], tls["key"]) and (tls["cert"] is None) != (tls["key"] is None):
-            found.problem("upstream.tls", "needs cert and key together")
+        if BAD not in (upstream["cert"], upstream["key"]):
+            if (upstream["cert"] is None) != (upstream["key"] is None):
+                found.problem("upstream.tls", "needs cert and key together")
+            elif upstream["cert"] is not None:
+                _key_pair(found, "upstream.tls", upstream)
+        _authorities(found, "upstream.tls.ca", upstream["ca"])
+    if listen not in (None, BAD):
+        if BAD not in (listen["cert"], listen["key"]):
+            _key_pair(found, "listen.tls", listen)
+        _authorities(found, "listen.tls.client_ca", listen["client_ca"])
+
+
+def _key_pair(found: Findings, path: str, tls: Tree) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # The empty password keeps an encrypted key from asking the terminal for one.
+        context.load_cert_chain(tls["cert"], tls["key"], password=lambda: b"")
+    except (OSError, ValueError):
+        found.problem(
+            f"{path}.cert", "and key must be PEM files that fit together, the key not encrypted"
+        )
+
+
+def _authorities(found: Findings, path: str, file: Any) -> None:
+    if file in (None, BAD):
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except (OSError, ValueError):
+        found.problem(path, "must be a PEM file with certificates")
 
 
 def _limits(found: Findings) -> None:
@@ -265,10 +298,14 @@ def _limits(found: Findings) -> None:
     if limits is BAD:
         return
     for smaller, larger in (("target_bytes", "header_bytes"), ("judged_body_bytes", "body_bytes")):
-        if BAD not in (limits[smaller], limits[larger]) and limits[smaller] > limits[larger]:
-            path = f"limits.{smaller}"
-            where = path if path in found.at.lines else f"limits.{larger}"
-            found.problem(where, f"must leave {smaller} not above {larger}")
+        path = f"limits.{smaller}"
+        # The larger limit is met first, so a smaller one beyond it was written in vain.
+        if (
+            path in found.at.lines
+            and BAD not in (limits[smaller], limits[larger])
+            and limits[smaller] > limits[larger]
+        ):
+            found.warn(path, f"is above limits.{larger}, which counts first")
     rotate, keep = found.get("audit", "rotate"), found.get("audit", "keep", "bytes")
     if rotate is not BAD and keep not in (None, BAD) and keep < 2 * rotate:
         found.warn("audit.keep.bytes", "is less than two segments of audit.rotate")

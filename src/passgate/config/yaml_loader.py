@@ -191,7 +191,7 @@ class _Reading:
         if event.anchor is not None:
             fault = f"anchors are not allowed: remove &{event.anchor}"
         elif event.tag is not None:
-            fault = f"tags are not allowed: remove {event.tag}"
+            fault = f"tags are not allowed: remove {event.tag!r}"
         if fault:
             self.problem(line, fault)
         node: Node

@@ -1,0 +1,94 @@
+"""`passgate config`: says what is wrong with a configuration, and what it means."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from passgate.cli.exits import WRONG_USE
+
+if TYPE_CHECKING:
+    from passgate.config import LoadedConfig
+
+config_app = typer.Typer(
+    help="Check and show the configuration; print its JSON Schema.", no_args_is_help=True
+)
+
+_File: TypeAlias = Annotated[Path, typer.Option("--config", "-c", help="The configuration.")]
+_GATE_YAML = Path("gate.yaml")
+
+
+def _load(path: Path, as_json: bool = False) -> "LoadedConfig":
+    """The configuration, or the end of the command with every problem, one in a line."""
+    import json
+
+    from passgate.config import load_config
+    from passgate.errors import ConfigError
+
+    try:
+        return load_config(path, os.environ)
+    except ConfigError as error:
+        if as_json:
+            typer.echo(json.dumps({"ok": False, "problems": error.problems, "warnings": []}))
+        else:
+            for problem in error.problems:
+                typer.echo(problem, err=True)
+        raise typer.Exit(WRONG_USE) from None
+
+
+@config_app.command("check")
+def check(
+    config: _File = _GATE_YAML,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Find every problem at once, each with file and line; exit 0 if there is none, else 2.
+
+    Warnings are things that are allowed and probably not meant. Nothing is started or written.
+
+    Example: passgate config check --config gate.yaml
+    """
+    import json
+
+    loaded = _load(config, as_json)
+    if as_json:
+        typer.echo(json.dumps({"ok": True, "problems": [], "warnings": list(loaded.warnings)}))
+        return
+    for warning in loaded.warnings:
+        typer.echo(f"warning: {warning}")
+    typer.echo(f"{config}: ok")
+
+
+@config_app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of gate.yaml, for editors that complete and check it.
+
+    Example: passgate config schema > gate.schema.json
+    """
+    import json
+
+    from passgate.config.schema import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@config_app.command("show")
+def show(
+    config: _File = _GATE_YAML,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Print the configuration that counts, with every default; secrets show where they are read.
+
+    What is printed is a configuration itself, and means the same.
+
+    Example: passgate config show --config gate.yaml
+    """
+    import json
+
+    from passgate.config.effective import effective_yaml
+
+    loaded = _load(config)
+    if as_json:
+        typer.echo(json.dumps(loaded.config.effective, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(effective_yaml(loaded.config), nl=False)
