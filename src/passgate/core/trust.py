@@ -50,6 +50,12 @@ class Issuer:
     keys: KeySet | None = None
     revocations: Revocations | None = None
 
+    def age_at(self, now: Instant) -> float:
+        """Seconds since the older of keys and revocations was read; 0 for what was never read."""
+        keys, revocations = self.keys, self.revocations
+        age = now.age_of(keys.read_at) if keys is not None else 0.0
+        return age if revocations is None else max(age, now.age_of(revocations.read_at))
+
 
 @dataclass(frozen=True, slots=True)
 class Trust:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from passgate.core.request import Wire
+from passgate.ledger.protocol import Reservation
 from passgate.record import Record
 
 
@@ -27,7 +28,7 @@ class Forward:
     framing (`Content-Length` or `Transfer-Encoding`), `Connection`, `Upgrade` and the blank line.
     `answer_headers` are lines to put into the final answer. `body` is the judged body to send
     exactly as it is, or None where the body streams. `expires_at` is Unix time when an open stream
-    must be cut, or None.
+    must be cut, or None. `reservation` and `sent_at` (by the boot clock) are the enforcer's own.
     """
 
     head: bytes
@@ -35,6 +36,8 @@ class Forward:
     record: Record
     body: bytes | None = None
     expires_at: float | None = None
+    reservation: Reservation | None = None
+    sent_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,9 @@ class Enforcement(Protocol):
     def upstream_failed(self, forward: Forward, code: str, *, sent: bool) -> Answer:
         """The answer when no usable response came; `sent`: at least one byte went upstream."""
 
-    def finished(self, forward: Forward, status: int, bytes_out: int, outcome: str, *, sent: bool) -> None:
+    def finished(
+        self, forward: Forward, status: int, bytes_out: int, outcome: str, *, sent: bool
+    ) -> None:
         """The exchange is over, exactly once for each Forward; `outcome` as in `Record.outcome`."""
 
     def still_allowed(self, forward: Forward) -> bool:

@@ -1,0 +1,5 @@
+"""`python -m passgate` is `passgate`."""
+
+from passgate.cli import main
+
+main()

@@ -1,0 +1,121 @@
+"""The gate's tally and state as Prometheus metrics; `METRICS` is the whole list."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from passgate import __version__
+from passgate.tally import BOUNDS, Histogram, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One metric: its name, kind, labels and what it says."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    says: str
+
+
+METRICS = (
+    MetricRow("passgate_requests_total", "counter", ("decision", "reason", "action"),
+              "Requests decided, by decision, reason code and action."),
+    MetricRow("passgate_decision_seconds", "histogram", (),
+              "Seconds from a whole request head to its decision, without waiting for the disk."),
+    MetricRow("passgate_upstream_seconds", "histogram", (),
+              "Seconds from forwarding a request to the end of its answer."),
+    MetricRow("passgate_request_seconds", "histogram", (),
+              "Seconds from a whole request head to the end of the exchange."),
+    MetricRow("passgate_inflight_requests", "gauge", (), "Requests forwarded and not yet ended."),
+    MetricRow("passgate_connections", "gauge", (), "Client connections that are open."),
+    MetricRow("passgate_trust_age_seconds", "gauge", ("issuer", "kind"),
+              "Seconds since an issuer's keys or revocations were last read or confirmed."),
+    MetricRow("passgate_sync_failures_total", "counter", ("issuer", "kind"),
+              "Reads of a trust source that failed."),
+    MetricRow("passgate_unknown_kid_total", "counter", ("issuer",),
+              "Passports that named a key which the issuer does not have."),
+    MetricRow("passgate_charges_total", "counter", ("kind",), "Charges reserved, by kind."),
+    MetricRow("passgate_log_lines_total", "counter", (), "Lines put on record."),
+    MetricRow("passgate_log_commit_seconds", "histogram", (),
+              "Seconds that a group commit took: hash, sign, write and, if strict, sync."),
+    MetricRow("passgate_log_gaps_total", "counter", (), "Gap lines: stretches without a record."),
+    MetricRow("passgate_log_healthy", "gauge", (), "1 while the log can be written, else 0."),
+    MetricRow("passgate_config_reloads_total", "counter", ("result",), "Reloads, by result."),
+    MetricRow("passgate_verify_cache_total", "counter", ("result",),
+              "Look-ups in the cache of verified passports, by hit or miss."),
+    MetricRow("passgate_build_info", "gauge", ("version",), "Always 1; the version as a label."),
+)  # fmt: skip
+"""Every metric, with bounded labels only."""
+
+
+class Measured(Protocol):
+    """What the renderer reads, at the moment of a scrape."""
+
+    tally: Tally
+
+    def measurements(self) -> dict[str, Any]:
+        """The gauges and foreign counters, by metric name: a number, or {labels: number}."""
+
+
+class _Renderer(Collector):
+    def __init__(self, measured: Measured) -> None:
+        self._measured = measured
+
+    def collect(self) -> Iterable[Metric]:
+        tally = self._measured.tally
+        values: dict[str, Any] = {
+            "passgate_requests_total": tally.requests,
+            "passgate_decision_seconds": tally.decision_seconds,
+            "passgate_upstream_seconds": tally.upstream_seconds,
+            "passgate_request_seconds": tally.request_seconds,
+            "passgate_charges_total": {(k,): v for k, v in tally.charges.items()},
+            "passgate_config_reloads_total": {(k,): v for k, v in tally.reloads.items()},
+            "passgate_build_info": {(__version__,): 1},
+            **self._measured.measurements(),
+        }
+        for row in METRICS:
+            yield _family(row, values[row.name])
+
+
+def _family(row: MetricRow, value: Any) -> Metric:
+    if isinstance(value, Histogram):
+        return _histogram(row, value)
+    kinds: dict[str, Callable[..., Any]] = {
+        "counter": CounterMetricFamily,
+        "gauge": GaugeMetricFamily,
+    }
+    family: Any = kinds[row.kind](row.name, row.says, labels=row.labels)
+    samples = value if isinstance(value, dict) else {(): value}
+    for labels, number in samples.items():
+        family.add_metric(list(labels), number)
+    return family  # type: ignore[no-any-return]  # prometheus_client types its families loosely
+
+
+def _histogram(row: MetricRow, histogram: Histogram) -> Metric:
+    return HistogramMetricFamily(
+        row.name, row.says, buckets=list(_cumulative(histogram)), sum_value=histogram.total
+    )
+
+
+def _cumulative(histogram: Histogram) -> Iterator[tuple[str, float]]:
+    below = 0
+    for bound, count in zip((*map(str, BOUNDS), "+Inf"), histogram.counts, strict=True):
+        below += count
+        yield bound, below
+
+
+def metrics_text(measured: Measured) -> Callable[[], bytes]:
+    """A function that renders everything in the text exposition format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Renderer(measured))
+    return lambda: generate_latest(registry)

@@ -1,0 +1,49 @@
+"""What the admin listener may ask of a running gate."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from passgate.admin.metrics import Measured
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether the gate can decide now, and each thing that this depends on, with its age."""
+
+    ready: bool
+    dependencies: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What a reload came to: nothing in `problems` means that the new world is in force."""
+
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordQuery:
+    """Which log lines to show: the newest `limit` that match everything given."""
+
+    limit: int = 50
+    decision: str = ""
+    reason: str = ""
+    agent: str = ""
+    decision_id: str = ""
+
+
+class Operations(Measured, Protocol):
+    """The running gate, seen by its operator."""
+
+    def readiness(self) -> Readiness:
+        """The gate's own judgement of itself; asks nobody."""
+
+    def trust_status(self) -> list[dict[str, Any]]:
+        """One entry per issuer and kind of source: where from, how old, what went wrong last."""
+
+    async def records(self, query: RecordQuery) -> list[dict[str, Any]]:
+        """Lines of the log, newest first."""
+
+    async def reload(self) -> Reloaded:
+        """Read the configuration again: all of it comes into force, or nothing does."""

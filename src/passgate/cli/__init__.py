@@ -1,0 +1,58 @@
+"""The command line: one file per command or group; each imports what it needs only when it runs."""
+
+import typer
+
+from passgate import __version__
+from passgate.cli.audit import audit_app
+from passgate.cli.config import config_app
+from passgate.cli.demo import demo
+from passgate.cli.explain import explain
+from passgate.cli.health import health
+from passgate.cli.inspect import inspect
+from passgate.cli.issue import issue
+from passgate.cli.issuer import issuer_app
+from passgate.cli.revoke import revoke
+from passgate.cli.serve import serve
+from passgate.cli.verify import verify
+
+app = typer.Typer(
+    name="passgate",
+    help="A gate before an API that judges every request of an AI agent by its passport.",
+    epilog="Try it first: passgate demo. Shell completion: passgate --install-completion.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"passgate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def passgate(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """A gate before an API that judges every request of an AI agent by its passport."""
+
+
+app.command()(demo)
+app.command()(serve)
+app.add_typer(config_app, name="config")
+app.add_typer(issuer_app, name="issuer")
+app.command()(issue)
+app.command()(revoke)
+app.command()(inspect)
+app.command()(verify)
+app.command()(explain)
+app.add_typer(audit_app, name="audit")
+app.command()(health)
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,279 @@
+"""decide() -> Plan, conclude() -> Decision: the numbered checks, in their order.
+
+Everything here is a pure function of the request and of what is handed in. `decide` stops at the
+first refusal; `passgate.core.explanation` calls the same checks and collects every outcome. The
+numbers are those of `docs/concepts/checks.md`. Checks 10 (chain) and 11 (proof of possession) have
+their places between 9 and 12; passports that need them are refused by check 4.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from passgate.core.anonymous import judge_anonymous
+from passgate.core.catalog import CatalogEntry, check_catalog
+from passgate.core.constraints import Compiled, compile_owed, merge
+from passgate.core.constraints.base import Charge, ConstraintSet, Hold
+from passgate.core.constraints.subjects import (
+    subject_of_address,
+    subject_of_agent,
+    subject_of_catalog,
+    subject_of_passport,
+    subject_of_permission,
+)
+from passgate.core.declared import read_facts
+from passgate.core.facts import NO_FACTS, Facts
+from passgate.core.instant import Instant
+from passgate.core.passport import Passport
+from passgate.core.permissions import covering, judge_grants
+from passgate.core.policy import Policy
+from passgate.core.presented import choose_credential
+from passgate.core.reasons import Refusal
+from passgate.core.request import Request
+from passgate.core.routes import Route
+from passgate.core.trust import Issuer, Trust
+from passgate.core.verification import (
+    check_audience,
+    check_revocation,
+    check_times,
+    verify,
+)
+from passgate.core.verified_cache import VerifiedCache
+
+_MAX_MEMO = 64
+
+
+@dataclass(slots=True)
+class Plan:
+    """What the core makes of one request before anything is counted or forwarded.
+
+    With a `refusal` the request is refused. Otherwise, with `needs_body`, it is to be decided again
+    once the body is in the request. Otherwise, with a `hold`, a person must approve first.
+    Otherwise it may pass if all of `charges` can be reserved. `presented` says that a credential
+    was there, so that the request never counts as anonymous; `access` is `passport` only with a verified one.
+    """
+
+    action: str = ""
+    route: Route | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    presented: bool = False
+    credential: str = ""
+    access: str = "none"
+    passport: Passport | None = None
+    issuer: Issuer | None = None
+    facts: Facts = NO_FACTS
+    charges: tuple[Charge, ...] = ()
+    evaluated: tuple[tuple[str, str], ...] = ()
+    hold: Hold | None = None
+    refusal: Refusal | None = None
+    needs_body: bool = False
+
+    def credential_digest(self) -> str:
+        """The hex SHA-256 of the credential as presented: all that is kept of a bad one."""
+        return sha256(self.credential.encode("latin-1", "replace")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The word that counts, `allow`, `block` or `request_hold`, and the refusal if it is a no."""
+
+    decision: str
+    refusal: Refusal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What follows from one passport and one action under one policy, whatever the request says."""
+
+    policy: Policy
+    ceiling: tuple[str, ...]
+    issuer_constraints: ConstraintSet
+    denied: Refusal | None
+    compiled: Compiled | None
+
+
+def decide(
+    request: Request,
+    policy: Policy,
+    trust: Trust,
+    now: Instant,
+    cache: VerifiedCache | None = None,
+) -> Plan:
+    """Judges one request by checks 2 to 15; 16 is the ledger's, and `conclude` puts them together.
+
+    `policy`, `trust` and `now` are one snapshot each, so that no reload can mix two worlds.
+    """
+    plan = Plan()
+    # (2) the action
+    matched = policy.action_of(request)
+    if isinstance(matched, Refusal):
+        plan.refusal = matched
+        plan.presented = bool(request.sorted.presented)
+        return plan
+    action, plan.route, plan.params = matched
+    plan.action = action
+    # (3) the credential: none, exactly one, or too many
+    credential = choose_credential(request.sorted.presented)
+    if credential is None:
+        _decide_anonymous(plan, request, policy, now)
+        return plan
+    plan.presented = True
+    if isinstance(credential, Refusal):
+        plan.refusal = credential
+        return plan
+    plan.credential = credential
+    # (4) shape, (5) issuer, (6) signature
+    passport = verify(credential, trust, policy.acceptance, cache)
+    if isinstance(passport, Refusal):
+        plan.refusal = passport
+        return plan
+    plan.access = "passport"
+    plan.passport = passport
+    issuer = trust.issuers[passport.issuer]
+    plan.issuer = issuer
+    refusal = (
+        # (7) times
+        check_times(passport, now, policy.clock_skew_s, policy.max_lifetime_s)
+        # (8) audience
+        or check_audience(passport, policy.audience)
+        # (9) revocation and freshness
+        or check_revocation(passport, issuer, now)
+        # (12) catalog
+        or check_catalog(passport.pins, policy.gate_id, policy.catalog, action, issuer.tier)
+    )
+    if refusal is not None:
+        plan.refusal = refusal
+        return plan
+    # (13) permission
+    derived = derive(passport, issuer, action, policy)
+    if derived.denied is not None:
+        plan.refusal = derived.denied
+        return plan
+    if needs_body(plan.route) and request.body is None:
+        plan.needs_body = True
+        return plan
+    facts = read_facts(plan.route, request, plan.params, price_of(policy, action))
+    if isinstance(facts, Refusal):
+        plan.refusal = facts
+        return plan
+    plan.facts = facts
+    granted = judge_grants(passport.grants, action, facts, now)
+    if isinstance(granted, Refusal):
+        plan.refusal = granted
+        return plan
+    # (14) constraints, (15) approval
+    assert derived.compiled is not None
+    _evaluate(plan, derived.compiled, request, now)
+    if plan.hold is None:
+        plan.hold = granted
+    return plan
+
+
+def _decide_anonymous(plan: Plan, request: Request, policy: Policy, now: Instant) -> None:
+    """The anonymous tier: its own policy, then the gate's and the catalog's constraints."""
+    action = plan.action
+    plan.access = "anonymous"
+    if needs_body(plan.route) and request.body is None:
+        # Who may not pass whatever the body says is not asked for one.
+        judged = judge_anonymous(request, action, policy.anonymous, priced=False)
+        if isinstance(judged, Refusal):
+            plan.refusal = judged
+        else:
+            plan.needs_body = True
+        return
+    facts = read_facts(plan.route, request, plan.params, price_of(policy, action))
+    if isinstance(facts, Refusal):
+        plan.refusal = facts
+        return
+    judged = judge_anonymous(request, action, policy.anonymous, priced=facts.cost_cents > 0)
+    if isinstance(judged, Refusal):
+        plan.refusal = judged
+        return
+    plan.facts = facts
+    refusal = check_catalog({}, policy.gate_id, policy.catalog, action)
+    if refusal is not None:
+        plan.refusal = refusal
+        return
+    owed = [(subject_of_address(request.client), policy.constraints)]
+    offered = offer_of(policy, action)
+    if offered is not None:
+        owed.append((subject_of_address(request.client, action), offered.constraints))
+    _evaluate(plan, compile_owed(owed), request, now)
+    plan.charges = judged + plan.charges
+
+
+def _evaluate(plan: Plan, compiled: Compiled, request: Request, now: Instant) -> None:
+    found = compiled.evaluate(request, plan.action, plan.facts, now)
+    plan.evaluated = found.results
+    plan.refusal = found.refusal
+    plan.charges = found.charges
+    if found.holds:
+        plan.hold = found.holds[0]
+
+
+def offer_of(policy: Policy, action: str) -> CatalogEntry | None:
+    """The catalog's entry for `action`, if there is a catalog and it has one."""
+    catalog = policy.catalog
+    return None if catalog is None else catalog.entries.get(action)
+
+
+def price_of(policy: Policy, action: str) -> int | None:
+    """What the catalog says that one call costs, in cents."""
+    offered = offer_of(policy, action)
+    return None if offered is None else offered.price_cents
+
+
+def needs_body(route: Route | None) -> bool:
+    """Whether a rule of this route reads the body, so that it must be there whole."""
+    return route is not None and route.judges_body
+
+
+def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> Derived:
+    """Permission and owed constraints of `passport` for `action`, from its memo where it holds."""
+    memo = passport.memo
+    derived = memo.get(action)
+    if (
+        derived is not None
+        and derived.policy is policy
+        and derived.ceiling is issuer.permissions
+        and derived.issuer_constraints is issuer.constraints
+    ):
+        return derived  # type: ignore[no-any-return]  # the memo is untyped; this key holds Derived
+    entries = covering(passport.permissions, issuer.permissions, action)
+    if isinstance(entries, Refusal):
+        derived = Derived(policy, issuer.permissions, issuer.constraints, entries, None)
+    else:
+        owed = [
+            (
+                subject_of_agent(passport.issuer, passport.agent),
+                merge(policy.constraints, issuer.constraints),
+            ),
+            (subject_of_passport(passport.issuer, passport.id), passport.constraints),
+        ]
+        owed += [
+            (subject_of_permission(passport.issuer, passport.id, entry.pattern), entry.constraints)
+            for entry in entries
+        ]
+        offered = offer_of(policy, action)
+        if offered is not None:
+            subject = subject_of_catalog(passport.issuer, passport.agent, action)
+            owed.append((subject, offered.constraints))
+        derived = Derived(policy, issuer.permissions, issuer.constraints, None, compile_owed(owed))
+    if len(memo) >= _MAX_MEMO:
+        memo.clear()
+    memo[action] = derived
+    return derived
+
+
+def conclude(plan: Plan, short: Refusal | None) -> Decision:
+    """The decision, from the plan and from what check 16 had against its charges."""
+    refusal = plan.refusal
+    if refusal is not None:
+        return Decision("block", refusal)
+    hold = plan.hold
+    if hold is not None:
+        held = Refusal("approval_required", hold.detail, constraint=hold.constraint)
+        return Decision("request_hold", held)
+    if short is not None:
+        return Decision("block", short)
+    return Decision("allow", None)

@@ -1,0 +1,284 @@
+"""Gate: one running gate, put together from its rooms, reloaded, drained."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from passgate.admin.app import make_app
+from passgate.admin.operations import Readiness, RecordQuery, Reloaded
+from passgate.clock import Clock, system_clock
+from passgate.config import Config, LoadedConfig, load_config, needs_restart
+from passgate.errors import ConfigError, PassgateError
+from passgate.ledger import LEDGERS
+from passgate.ledger.protocol import StandingLedger
+from passgate.log import FloodGate, Log, newest_lines, open_gate_key, open_log, read_lines
+from passgate.proxy.endpoints import Endpoints
+from passgate.proxy.enforcer import Enforcer
+from passgate.proxy.listener import Proxy
+from passgate.settings import (
+    admin_tokens,
+    issuer_settings,
+    log_settings,
+    make_world,
+    proxy_settings,
+)
+from passgate.sync.keeper import Keeper, TrustChange
+from passgate.tally import Histogram, Tally
+
+_logger = structlog.get_logger("passgate")
+_WATCH_S = 1.0
+
+
+class Gate:
+    """A gate from its configuration to its last line on record.
+
+    `start` raises `DataError` for a damaged data directory and `PassgateError` for an address that
+    cannot be had; nothing is left running then. Serves the admin listener as `Operations`.
+    """
+
+    log: Log
+    ledger: StandingLedger
+    keeper: Keeper
+    enforcer: Enforcer
+    proxy: Proxy
+
+    def __init__(
+        self, loaded: LoadedConfig, environ: Mapping[str, str], clock: Clock = system_clock
+    ) -> None:
+        self.config: Config = loaded.config
+        self.tally = Tally()
+        self._environ = environ
+        self._clock = clock
+        self._commit_seconds = Histogram()
+        self._rooms = contextlib.AsyncExitStack()
+        self._reloading = asyncio.Lock()
+        self._reload_error = ""
+        self._serving = False
+        self.admin_addresses: list[str] = []
+
+    async def start(self) -> None:
+        """Opens every room in the order in which they depend on each other; serves at the end."""
+        async with contextlib.AsyncExitStack() as rooms:
+            await self._open(rooms)
+            self._rooms = rooms.pop_all()
+        self._serving = True
+
+    async def _open(self, rooms: contextlib.AsyncExitStack) -> None:
+        config = self.config
+        loop = asyncio.get_running_loop()
+        data_dir = config.gate.data_dir
+        try:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise PassgateError(
+                f"gate.data_dir {data_dir} cannot be made ({error.strerror}): "
+                "name a directory that this user may write"
+            ) from error
+        key = open_gate_key(data_dir)
+        directory = data_dir / "log"
+        self.log = open_log(directory, config.gate.id, log_settings(config), self._clock, key, loop)
+        self.log.on_commit = lambda seconds, _: self._commit_seconds.observe(seconds)
+        self.ledger = LEDGERS[config.ledger.kind](
+            data_dir / "ledger.db", lambda: self.log.size, lambda: self.log.status().durable
+        )
+        # What the log held before this run is what the counters are a fold over.
+        await self.ledger.start(partial(read_lines, directory), self.log.size)
+        # Ended after the log: the last snapshot covers lines that are all on disk.
+        rooms.push_async_callback(self.ledger.stop)
+        rooms.push_async_callback(self.log.close)
+        await self.log.start()
+
+        self.keeper = Keeper(issuer_settings(config), data_dir / "trust", clock=self._clock)
+        self.keeper.on_change(self._trust_changed)
+        rooms.push_async_callback(self.keeper.close)
+        await self.keeper.start()
+
+        floods = FloodGate(config.limits.refusals_per_second, self.log)
+        endpoints = Endpoints(config.agent.prefix, key.public_key, self.log)
+        self.enforcer = Enforcer(
+            make_world(config),
+            keeper=self.keeper,
+            ledger=self.ledger,
+            log=self.log,
+            floods=floods,
+            endpoints=endpoints,
+            tally=self.tally,
+            clock=self._clock,
+        )
+        self.log.append_event("config", {"policy": self.enforcer.world.policy.hash})
+        self.proxy = Proxy(proxy_settings(config), self.enforcer)
+        await self.proxy.start()
+        rooms.push_async_callback(self._drain)
+        await self._open_admin(rooms)
+        watch = loop.create_task(self._watch(), name="watch the configuration")
+        rooms.callback(watch.cancel)
+
+    async def _open_admin(self, rooms: contextlib.AsyncExitStack) -> None:
+        address = self.config.admin.address
+        tokens, metrics_token = admin_tokens(self.config)
+        runner = web.AppRunner(
+            make_app(self, tokens, metrics_token, address.host), access_log=None, shutdown_timeout=1
+        )
+        await runner.setup()
+        rooms.push_async_callback(runner.cleanup)
+        site: web.BaseSite
+        if address.path is not None:
+            address.path.unlink(missing_ok=True)
+            site = web.UnixSite(runner, address.path)
+        else:
+            site = web.TCPSite(runner, address.host, address.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise PassgateError(
+                f"admin.address {address} cannot be listened on ({error.strerror}): "
+                "choose another, or end what uses it"
+            ) from error
+        self.admin_addresses = [str(found) for found in runner.addresses]
+
+    async def close(self) -> None:
+        """Not ready, no new connections, in-flight requests to their end, log flushed, all shut."""
+        self._serving = False
+        await self._rooms.aclose()
+
+    async def _drain(self) -> None:
+        await self.proxy.drain(self.config.limits.drain_timeout_s)
+
+    async def reload(self) -> Reloaded:
+        """Builds the whole new world and swaps it in, or keeps the old one and says why."""
+        async with self._reloading:
+            try:
+                loaded = load_config(self.config.file, self._environ)
+                fixed = needs_restart(self.config, loaded.config)
+                if fixed:
+                    raise ConfigError([f"{key} cannot change while the gate runs" for key in fixed])
+                world = make_world(loaded.config)
+                await self.keeper.reconfigure(issuer_settings(loaded.config))
+            except PassgateError as error:
+                problems = (
+                    tuple(error.problems) if isinstance(error, ConfigError) else (str(error),)
+                )
+                self.tally.reloads["refused"] += 1
+                self._reload_error = problems[0]
+                _logger.warning("reload_refused", problems=problems)
+                return Reloaded(problems)
+            self.proxy.reconfigure(proxy_settings(loaded.config))
+            self.log.adopt(log_settings(loaded.config))
+            self.config = loaded.config
+            self.enforcer.world = world
+            self.enforcer.floods.limit = loaded.config.limits.refusals_per_second
+            self.tally.reloads["ok"] += 1
+            self._reload_error = ""
+            self.log.append_event("config", {"policy": world.policy.hash})
+            _logger.info("reloaded", policy=world.policy.hash, warnings=loaded.warnings)
+            return Reloaded((), tuple(loaded.warnings))
+
+    async def _watch(self) -> None:
+        """Reloads when the file changes; a stat a second costs less than any notification is worth.
+
+        What is compared includes the inode, so that an editor's rename and a ConfigMap's swapped
+        link are seen too.
+        """
+        seen = _stamp(self.config.file)
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            stamp = _stamp(self.config.file)
+            if stamp not in (seen, None):
+                seen = stamp
+                await self.reload()
+
+    def _trust_changed(self, change: TrustChange) -> None:
+        self.log.append_event(
+            "trust", {"issuer": change.issuer, "what": change.what, "version": change.after.version}
+        )
+
+    def readiness(self) -> Readiness:
+        """Ready while serving, with a log that can be written and each issuer's trust loaded."""
+        log = self.log.status()
+        rows: list[dict[str, Any]] = [
+            {"name": "listener", "ok": self._serving, "connections": self.proxy.connections},
+            {
+                "name": "log",
+                "ok": log.healthy,
+                "error": "" if log.healthy else log.error,
+                "lines": log.size,
+                "waiting": log.waiting,
+                "volume_percent": log.volume_percent,
+                "warning": "the log volume is over 90 % full" if log.volume_full else "",
+            },
+            {"name": "configuration", "ok": True, "warning": self._reload_error},
+        ]
+        for row in self.keeper.status():
+            stale = row["age_s"] is None or row["age_s"] > self._max_stale_s(row["issuer"])
+            rows.append({"name": f"{row['issuer']} {row['kind']}", "ok": not stale, **row})
+        return Readiness(all(row["ok"] for row in rows), tuple(rows))
+
+    def _max_stale_s(self, issuer: str) -> float:
+        entry = self.keeper.trust.issuers.get(issuer)
+        return entry.max_stale_s if entry is not None else 0.0
+
+    def trust_status(self) -> list[dict[str, Any]]:
+        """Each source of each issuer, as the keeper sees it."""
+        return [dict(row) for row in self.keeper.status()]
+
+    async def records(self, query: RecordQuery) -> list[dict[str, Any]]:
+        """The newest matching lines; read in a thread, for the log may be large."""
+        directory = self.config.gate.data_dir / "log"
+        return await asyncio.to_thread(_matching, directory, query)
+
+    def measurements(self) -> dict[str, Any]:
+        """What is read at the moment of a scrape rather than counted along the way."""
+        log = self.log.status()
+        cache = self.enforcer.cache
+        rows = self.keeper.status()
+        return {
+            "passgate_inflight_requests": self.enforcer.inflight,
+            "passgate_connections": self.proxy.connections,
+            "passgate_trust_age_seconds": {
+                (row["issuer"], row["kind"]): row["age_s"]
+                for row in rows
+                if row["age_s"] is not None
+            },
+            "passgate_sync_failures_total": {
+                (row["issuer"], row["kind"]): row["failures_total"] for row in rows
+            },
+            "passgate_unknown_kid_total": {
+                (row["issuer"],): row["unknown_kids"] for row in rows if row["kind"] == "keys"
+            },
+            "passgate_log_lines_total": log.size,
+            "passgate_log_commit_seconds": self._commit_seconds,
+            "passgate_log_gaps_total": log.gaps,
+            "passgate_log_healthy": int(log.healthy),
+            "passgate_verify_cache_total": {("hit",): cache.hits, ("miss",): cache.misses},
+        }
+
+
+def _matching(directory: Path, query: RecordQuery) -> list[dict[str, Any]]:
+    wanted = {
+        "decision": query.decision,
+        "reason_code": query.reason,
+        "agent_id": query.agent,
+        "decision_id": query.decision_id,
+    }
+    given = {key: value for key, value in wanted.items() if value}
+    found = []
+    for line in newest_lines(directory):
+        if all(line.get(key) == value for key, value in given.items()):
+            found.append(line)
+            if len(found) >= query.limit:
+                break
+    return found
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size

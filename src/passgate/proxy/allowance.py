@@ -1,0 +1,42 @@
+"""What is left, told with every allowed answer: the draft `RateLimit` fields and the budget."""
+
+from passgate.ledger.protocol import Balance
+
+
+def allowance_lines(balances: tuple[Balance, ...]) -> bytes:
+    """`RateLimit`, `RateLimit-Policy` for the tightest rate, and `Passport-Budget` for the tightest
+    budget, as header lines (draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4).
+
+    Tightest is what has the smallest share of its limit left.
+    """
+    rate: Balance | None = None
+    budget: Balance | None = None
+    rate_share = budget_share = 2.0
+    for balance in balances:
+        charge = balance.charge
+        share = balance.remaining / charge.limit if charge.limit else 0.0
+        if charge.kind == "spend":
+            if share < budget_share:
+                budget, budget_share = balance, share
+        elif charge.kind == "rate" and share < rate_share:
+            rate, rate_share = balance, share
+    lines = b""
+    if rate is not None:
+        charge = rate.charge
+        name = charge.constraint.rpartition(":")[2].encode()
+        lines = b'RateLimit-Policy: "%b";q=%d;w=%d\r\nRateLimit: "%b";r=%d;t=%d\r\n' % (
+            name,
+            charge.limit,
+            int(charge.window),
+            name,
+            rate.remaining,
+            rate.reset_s or 0,
+        )
+    if budget is not None:
+        window = budget.charge.window
+        lines += b"Passport-Budget: remaining_cents=%d, window=%b, reset=%d\r\n" % (
+            budget.remaining,
+            (f"{window}s" if isinstance(window, int) else window).encode(),
+            budget.reset_s or 0,
+        )
+    return lines

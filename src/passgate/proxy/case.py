@@ -1,0 +1,312 @@
+"""Case: one request on its straight line from the wire to the upstream."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from passgate.core.constraints import refusal_for
+from passgate.core.constraints.base import Charge
+from passgate.core.decision import Plan, conclude, decide
+from passgate.core.reasons import Refusal
+from passgate.core.request import Request, Wire, canonical_request
+from passgate.core.verification import named_key
+from passgate.core.verified_cache import VerifiedCache
+from passgate.ledger.protocol import Balance, Reservation, Shortfall, Taken
+from passgate.proxy.allowance import allowance_lines
+from passgate.proxy.forwarding import anonymous_lines, hop_lines, identity_lines
+from passgate.proxy.steps import Answer, Forward, NeedBody, Step, Wait
+from passgate.record import Record
+
+if TYPE_CHECKING:
+    from passgate.proxy.enforcer import Enforcer
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_WAIT = Wait()
+_logger = structlog.get_logger("passgate")
+
+
+class Case:
+    """One request under judgement. Policy, trust and time are read once, at its start."""
+
+    __slots__ = ("_enforcer", "_forward", "_gone", "_record", "_request", "_resume", "_wire",
+                 "now", "plan", "trust", "world")  # fmt: skip
+
+    def __init__(self, enforcer: "Enforcer", wire: Wire, resume: Callable[[Step], None]) -> None:
+        self._enforcer = enforcer
+        self._wire = wire
+        self._resume = resume
+        self._gone = False
+        self._forward: Forward | None = None
+        self.world = enforcer.world
+        self.trust = enforcer.keeper.trust
+        self.now = enforcer.clock()
+        self._record = Record(enforcer.next_id(self.now.wall), self.now, wire.method)
+        self._request: Request | None = None
+        self.plan: Plan | None = None
+
+    def run(self, stage: Callable[[], Step]) -> Step:
+        """The one broad net: whatever a stage raises becomes a 500, and nothing is forwarded."""
+        try:
+            return stage()
+        except Exception:
+            record = self._record
+            _logger.exception("internal_error", decision_id=record.decision_id)
+            self._let_go()
+            refusal = Refusal("internal_error", f"Incident {record.decision_id}.")
+            return self._enforcer.refuse(refusal, record, anonymous=False, close=True)
+
+    def start(self) -> Step:
+        """From the wire to the first step."""
+        enforcer = self._enforcer
+        wire = self._wire
+        world = self.world
+        record = self._record
+        record.policy = world.policy.hash
+        request = canonical_request(wire, world.policy.request_rules)
+        if type(request) is Refusal:
+            record.client = wire.peer
+            flooded = enforcer.flooded(wire.peer, self.now)
+            return flooded or enforcer.refuse(request, record, anonymous=False, close=True)
+        assert isinstance(request, Request)
+        self._request = request
+        record.client = request.client
+        flooded = enforcer.flooded(request.client, self.now)
+        if flooded is not None:
+            return flooded
+        record.target = request.path
+        record.query = request.query
+        record.trace_id = request.sorted.trace_id
+        if enforcer.endpoints.owns(request.path):
+            return enforcer.endpoints.begin(self, request)
+        return self.judge(request)
+
+    def judge(self, request: Request) -> Step:
+        """Checks 2 to 15, and what follows from their outcome."""
+        enforcer = self._enforcer
+        world = self.world
+        plan = decide(request, world.policy, self.trust, self.now, enforcer.cache)
+        self.plan = plan
+        if plan.needs_body and plan.refusal is None:
+            return NeedBody(world.judged_body_bytes)
+        record = self._record
+        self._describe(record, plan)
+        refusal = conclude(plan, None).refusal
+        if refusal is not None:
+            if refusal.code == "key_unknown":
+                named = named_key(plan.credential, world.policy.acceptance)
+                if named is not None:
+                    enforcer.keeper.note_unknown_kid(*named)
+            return enforcer.refuse(refusal, record, anonymous=not plan.presented)
+        if not enforcer.log.healthy:
+            return self._without_record(plan)
+        if not plan.charges:
+            return self._allowed(None)
+        taken = enforcer.ledger.reserve(plan.charges, self.now)
+        if isinstance(taken, Awaitable):
+            enforcer.spawn(self._reserve_later(taken))
+            return _WAIT
+        return self._reserved(taken)
+
+    def with_body(self, body: bytes) -> Step:
+        """Go on with the whole body."""
+        request = self._request
+        assert request is not None
+        request.body = body
+        if self._enforcer.endpoints.owns(request.path):
+            return self.run(lambda: self._enforcer.endpoints.with_body(self, request))
+        return self.run(lambda: self.judge(request))
+
+    def body_too_large(self) -> Answer:
+        """A body that a rule would have to judge, and that is longer than rules read."""
+        refusal = Refusal(
+            "request_malformed", "The body is larger than the gate judges.", status=413
+        )
+        if self.plan is not None:
+            self._describe(self._record, self.plan)
+        return self._enforcer.refuse(refusal, self._record, anonymous=False, close=True)
+
+    def refuse(self, refusal: Refusal, *, anonymous: bool = False) -> Answer:
+        """Refuses this request; for the gate's own endpoints."""
+        return self._enforcer.refuse(refusal, self._record, anonymous=anonymous)
+
+    @property
+    def cache(self) -> VerifiedCache:
+        """The passports that were verified lately."""
+        return self._enforcer.cache
+
+    def balances(self, charges: tuple[Charge, ...]) -> tuple[Balance, ...]:
+        """What is left of each charge's counter, taking nothing."""
+        return self._enforcer.ledger.balances(charges, self.now)
+
+    def shortfall(self, charges: tuple[Charge, ...]) -> Refusal | None:
+        """What check 16 would say to these charges, taking nothing."""
+        for balance in self.balances(charges):
+            if balance.remaining < balance.charge.amount:
+                return refusal_for(balance.charge, balance.reset_s)
+        return None
+
+    def abandon(self) -> None:
+        """The client went away while its request waited: nothing of it may be forwarded."""
+        self._gone = True
+
+    async def _reserve_later(self, taken: Awaitable[Taken]) -> None:
+        answer = await taken
+        self._resume(self.run(lambda: self._reserved(answer)))
+
+    def _reserved(self, taken: Taken) -> Step:
+        """Check 16, from what the ledger said."""
+        if isinstance(taken, Reservation):
+            return self._allowed(taken)
+        record = self._record
+        plan = self.plan
+        assert plan is not None
+        if isinstance(taken, Shortfall):
+            refusal = refusal_for(taken.charge, taken.retry_after_s)
+            if refusal.retry_after_s is None and plan.passport is not None:
+                # Nothing comes back to this passport; another one may follow it.
+                left = int(plan.passport.expires_at - self.now.wall)
+                refusal = Refusal(refusal.code, refusal.detail, refusal.constraint, max(left, 1))
+        else:
+            refusal = Refusal("ledger_unavailable", constraint=taken.charge.constraint)
+        return self._enforcer.refuse(refusal, record, anonymous=not plan.presented)
+
+    def _allowed(self, reservation: Reservation | None) -> Step:
+        """Everything said yes: put that on record, and forward once it may be."""
+        enforcer = self._enforcer
+        record = self._record
+        record.decision = "allow"
+        forward = self._prepare(reservation)
+        self._forward = forward
+        enforcer.allowed(record, reservation)
+        if self.world.strict:
+            enforcer.log.append_decision(record, self._recorded)
+            return _WAIT
+        enforcer.log.append_decision(record, None)
+        return forward
+
+    def _recorded(self, durable: bool) -> None:
+        """The group commit is over: only what is on disk may be forwarded."""
+        forward = self._forward
+        assert forward is not None
+        if durable and not self._gone:
+            forward.sent_at = self._enforcer.clock().boot
+            self._resume(forward)
+            return
+        outcome = "client_gone" if durable else "refused"
+        status = 499 if durable else 503
+        self._enforcer.finished(forward, status, 0, outcome, sent=False)
+        if not self._gone:
+            self._resume(self._enforcer.log_unavailable(self._record.decision_id))
+
+    def _without_record(self, plan: Plan) -> Step:
+        """What `audit.on_failure` says while the log cannot be written."""
+        enforcer = self._enforcer
+        request = self._request
+        assert request is not None
+        readable = self.world.allow_reads and request.method in _SAFE_METHODS
+        enforcer.log.count_unrecorded()
+        if not readable or plan.charges:
+            # What is charged is never passed unrecorded: the counters are a fold over the log.
+            return enforcer.log_unavailable(self._record.decision_id)
+        self._record.decision = "allow"
+        self._record.enforced = False
+        return self._prepare(None)
+
+    def _prepare(self, reservation: Reservation | None) -> Forward:
+        """The upstream's request head, and the lines that the answer will carry."""
+        request = self._request
+        plan = self.plan
+        assert request is not None
+        assert plan is not None
+        record = self._record
+        world = self.world
+        passport = plan.passport
+        decision_id = record.decision_id.encode()
+        answer_lines = b"Passport-Decision: allow\r\nPassport-Decision-Id: " + decision_id + b"\r\n"
+        if passport is None:
+            identity = anonymous_lines(plan.action)
+            answer_lines += world.surface.upgrade_lines
+            expires_at = None
+        else:
+            identity = identity_lines(passport, record.tier, plan.action)
+            expires_at = passport.expires_at + world.policy.clock_skew_s
+        if reservation is not None:
+            balances = self._enforcer.ledger.balances(reservation.charges, self.now)
+            answer_lines += allowance_lines(balances)
+        sorted_headers = request.sorted
+        head = (
+            request.method.encode()
+            + b" "
+            + request.target
+            + b" HTTP/1.1\r\nHost: "
+            + (sorted_headers.host or b"")
+            + b"\r\n"
+            + sorted_headers.forward
+            + identity
+            + b"X-Passport-Decision-Id: "
+            + decision_id
+            + b"\r\n"
+            + hop_lines(request)
+        )
+        return Forward(
+            head, answer_lines, record, request.body, expires_at, reservation, self.now.boot
+        )
+
+    def _describe(self, record: Record, plan: Plan) -> None:
+        """Everything that the plan knows, into the record."""
+        record.action = plan.action
+        record.charges = plan.charges
+        record.evaluated = plan.evaluated
+        route = plan.route
+        if route is not None:
+            record.route = plan.action
+            record.target = route.redacted(record.target)
+        passport = plan.passport
+        if passport is not None:
+            issuer = plan.issuer
+            record.access_mode = "passport"
+            record.passport = passport
+            record.passport_hash = passport.digest
+            if issuer is not None:
+                record.tier = issuer.tier
+                record.trust_age_s = int(issuer.age_at(self.now))
+        else:
+            record.access_mode = plan.access
+            if plan.credential:
+                record.passport_hash = plan.credential_digest()
+        policy = self.world.policy
+        if policy.catalog is not None:
+            record.catalog = policy.catalog.content_hash
+        facts = plan.facts
+        record.cost_cents = facts.cost_cents
+        self._note_facts(record, plan)
+
+    def _note_facts(self, record: Record, plan: Plan) -> None:
+        facts: dict[str, Any] = {}
+        declared = plan.facts
+        if declared.amount is not None:
+            digits, scale = declared.amount
+            facts["amount"] = f"{digits}e-{scale}" if scale else str(digits)
+        if declared.vendor is not None:
+            facts["vendor"] = declared.vendor
+        if declared.resource is not None:
+            facts["resource"] = declared.resource
+        if declared.domain is not None:
+            facts["domain"] = declared.domain
+        request = self._request
+        if request is not None:
+            content_type = request.sorted.content_type
+            if content_type:
+                facts["content_type"] = content_type.decode("latin-1")
+            if request.body is not None:
+                facts["body_bytes"] = len(request.body)
+        if plan.route is not None:
+            facts["route"] = plan.route.name
+        record.facts = facts
+
+    def _let_go(self) -> None:
+        """After a failure of our own: give back what was reserved, since nothing was sent."""
+        forward = self._forward
+        if forward is not None and forward.reservation is not None:
+            self._enforcer.ledger.release(forward.reservation, self.now)

@@ -1,0 +1,87 @@
+"""The question of `POST /check`: an action, and what a request for it would say."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from passgate.core.facts import Facts
+from passgate.core.hosts import domain_of, host_of_header
+from passgate.core.judged_body import Number, judge_body, plain_decimal
+from passgate.core.jws import is_name
+from passgate.core.reasons import Refusal
+from passgate.core.request import Request
+from passgate.core.target import read_target
+
+_MEMBERS: Final = frozenset(
+    {"action", "target", "method", "cost_cents", "amount", "vendor", "resource", "domain"}
+)
+_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+_MAX_CENTS: Final = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """The action asked about, its facts, and the request as it would be judged."""
+
+    action: str
+    facts: Facts
+    request: Request
+
+
+def read_dry_run(request: Request) -> DryRun | Refusal:
+    """The question in the body of `request`: `action`, and optionally `target`, `method` (GET),
+    `cost_cents`, `amount`, `vendor`, `resource`, `domain`. Anything else is `request_malformed`.
+    """
+    assert request.body is not None
+    asked = judge_body(request.body, request.sorted)
+    if isinstance(asked, Refusal):
+        return asked
+    if type(asked) is not dict or not asked.keys() <= _MEMBERS:
+        return _bad(f"A check is an object of {', '.join(sorted(_MEMBERS))}.")
+    action = asked.get("action")
+    if type(action) is not str or not is_name(action) or "*" in action:
+        return _bad("A check must name one action.")
+    method = asked.get("method", "GET")
+    if method not in _METHODS:
+        return _bad("The method of a check is one of the usual ones.")
+    facts = _facts(asked)
+    if isinstance(facts, Refusal):
+        return facts
+    judged = replace(request, method=method, path="/", target=b"/", query=b"")
+    if "target" in asked:
+        text = asked["target"]
+        if type(text) is not str or not text.isascii():
+            return _bad("The target of a check is the path and query of a request.")
+        host = request.sorted.host
+        target = read_target(text.encode(), method, None if host is None else host_of_header(host))
+        if isinstance(target, Refusal):
+            return target
+        judged = replace(judged, path=target.path, target=target.forward, query=target.query)
+    return DryRun(action, facts, judged)
+
+
+def _facts(asked: dict[str, Any]) -> Facts | Refusal:
+    cost = asked.get("cost_cents", Number("0"))
+    cents = plain_decimal(cost) if isinstance(cost, Number) else None
+    if cents is None or cents[1] or cents[0] > _MAX_CENTS:
+        return _bad("cost_cents is a whole number of cents.")
+    amount = None
+    if "amount" in asked:
+        text = asked["amount"]
+        amount = plain_decimal(text) if isinstance(text, str) else None
+        if amount is None:
+            return _bad("amount is a plain decimal of at most 18 digits.")
+    for name in ("vendor", "resource", "domain"):
+        text = asked.get(name, "x")
+        if type(text) is not str or not 0 < len(text) <= 256 or not text.isprintable():
+            return _bad(f"{name} is a text of 1 to 256 printable characters.")
+    domain = asked.get("domain")
+    if domain is not None:
+        host = domain_of(domain)
+        if isinstance(host, Refusal):
+            return host
+        domain = host
+    return Facts(cents[0], amount, asked.get("vendor"), domain, asked.get("resource"))
+
+
+def _bad(detail: str) -> Refusal:
+    return Refusal("request_malformed", detail)

@@ -1,0 +1,160 @@
+"""Carries out decisions: reserves, records, forwards, settles. The one place where all rooms meet.
+
+A request takes the straight line of `docs/concepts/checks.md`; nothing here decides anything.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from passgate.clock import Clock
+from passgate.core.instant import Instant
+from passgate.core.reasons import Refusal
+from passgate.core.request import Wire
+from passgate.core.verified_cache import VerifiedCache
+from passgate.ledger.protocol import Ledger, Reservation
+from passgate.log import FloodGate, Log
+from passgate.proxy.case import Case
+from passgate.proxy.endpoints import Endpoints
+from passgate.proxy.refusals import render
+from passgate.proxy.steps import Answer, Forward, Step
+from passgate.proxy.world import World
+from passgate.record import Record
+from passgate.sync.keeper import Keeper
+from passgate.tally import Tally
+from passgate.ulid import ulid_source
+
+
+class Enforcer:
+    """Judges requests for the data plane. `world` may be replaced between any two requests."""
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        keeper: Keeper,
+        ledger: Ledger,
+        log: Log,
+        floods: FloodGate,
+        endpoints: Endpoints,
+        tally: Tally,
+        clock: Clock,
+    ) -> None:
+        self.world = world
+        self.keeper = keeper
+        self.ledger = ledger
+        self.log = log
+        self.floods = floods
+        self.endpoints = endpoints
+        self.tally = tally
+        self.clock = clock
+        self.cache = VerifiedCache()
+        self.next_id = ulid_source("att_")
+        self.inflight = 0
+        self._tasks: set[asyncio.Future[None]] = set()
+
+    def begin(self, wire: Wire, resume: Callable[[Step], None]) -> tuple[Case, Step]:
+        """Judge a request by its head. Never raises."""
+        case = Case(self, wire, resume)
+        return case, case.run(case.start)
+
+    def malformed(self, peer: str, detail: str, status: int) -> Answer:
+        """The refusal for bytes that are no acceptable request; recorded like any other."""
+        now = self.clock()
+        refusal = Refusal("request_malformed", detail, status=status)
+        record = Record(self.next_id(now.wall), now, client=peer, policy=self.world.policy.hash)
+        flooded = self.flooded(peer, now)
+        return flooded or self.refuse(refusal, record, anonymous=False, close=True)
+
+    def overloaded(self, peer: str) -> Answer:
+        """The answer when the gate has no room; not recorded, since it may be a flood."""
+        now = self.clock()
+        refusal = Refusal("overloaded", retry_after_s=1)
+        self.tally.decided(Record(self.next_id(now.wall), now, reason_code="overloaded"))
+        return self._render(refusal, self.next_id(now.wall), anonymous=False, close=True)
+
+    def upstream_failed(self, forward: Forward, code: str, *, sent: bool) -> Answer:
+        """The answer when no usable response came, in the agent's own vocabulary."""
+        forward.record.reason_code = code
+        retry = None if sent else 1
+        refusal = Refusal(code, retry_after_s=retry)
+        return self._render(refusal, forward.record.decision_id, anonymous=False, close=False)
+
+    def finished(
+        self, forward: Forward, status: int, bytes_out: int, outcome: str, *, sent: bool
+    ) -> None:
+        """Ends an exchange: settles or releases what was reserved, and records the outcome."""
+        now = self.clock()
+        record = forward.record
+        reservation = forward.reservation
+        if reservation is not None and reservation.open:
+            # Once a byte was sent the upstream may have acted, so nothing is given back.
+            if sent:
+                self.ledger.settle(reservation, None, now)
+                record.settled_cents = record.cost_cents
+            else:
+                self.ledger.release(reservation, now)
+                record.released = True
+        self.inflight -= 1
+        elapsed = now.boot - record.at.boot
+        record.outcome = outcome
+        record.status = status
+        record.bytes_out = bytes_out
+        record.ms = int(elapsed * 1000)
+        self.tally.upstream_seconds.observe(now.boot - forward.sent_at)
+        self.tally.request_seconds.observe(elapsed)
+        self.log.append_outcome(record)
+
+    def still_allowed(self, forward: Forward) -> bool:
+        """Whether an open stream may go on: its passport neither expired nor revoked since."""
+        return self.world.policy.still_allowed(
+            forward.record.passport, self.keeper.trust, self.clock()
+        )
+
+    def refuse(
+        self, refusal: Refusal, record: Record, *, anonymous: bool, close: bool = False
+    ) -> Answer:
+        """Puts a refusal on record and renders it. Refusals never wait for the disk."""
+        record.decision = "request_hold" if refusal.code == "approval_required" else "block"
+        record.reason_code = refusal.code
+        record.constraint = refusal.constraint
+        self.tally.decided(record)
+        if self.floods.refused(record.client, record.at):
+            self.log.append_decision(record, None)
+        return self._render(refusal, record.decision_id, anonymous=anonymous, close=close)
+
+    def allowed(self, record: Record, reservation: Reservation | None) -> None:
+        """Counts a request that may pass, and ties its charges to its decision."""
+        self.inflight += 1
+        self.tally.decided(record)
+        self.tally.decision_seconds.observe(self.clock().boot - record.at.boot)
+        if reservation is not None:
+            reservation.decision_id = record.decision_id
+            for charge in reservation.charges:
+                self.tally.charged(charge.kind)
+
+    def log_unavailable(self, decision_id: str) -> Answer:
+        """The answer while no record can be kept; counted, since it cannot be written."""
+        refusal = Refusal("log_unavailable", retry_after_s=1)
+        return self._render(refusal, decision_id, anonymous=False, close=False)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs what cannot be decided at once; the set keeps the task from being collected."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _render(
+        self, refusal: Refusal, decision_id: str, *, anonymous: bool, close: bool
+    ) -> Answer:
+        return render(
+            refusal, self.world.surface, decision_id=decision_id, anonymous=anonymous, close=close
+        )
+
+    def flooded(self, client: str, now: Instant) -> Answer | None:
+        """The answer for a client whose refusals come faster than they are worth verifying."""
+        retry_after_s = self.floods.over(client, now)
+        if retry_after_s is None:
+            return None
+        refusal = Refusal("rate_limited", "Too many refused requests.", retry_after_s=retry_after_s)
+        return self._render(refusal, self.next_id(now.wall), anonymous=False, close=False)

@@ -1,0 +1,76 @@
+"""What the gate vouches for in the head of the upstream's request: who calls, and from where."""
+
+from functools import lru_cache
+
+from passgate.core.client_address import UNIX
+from passgate.core.headers import header_value
+from passgate.core.passport import Passport
+from passgate.core.request import Request
+
+_MAX_MEMO = 64
+_MAX_HOP_LINES = 4096
+
+
+def identity_lines(passport: Passport, tier: str, action: str) -> bytes:
+    """The `X-Passport-*` lines of a verified passport; kept with it, since they do not change."""
+    memo = passport.memo
+    key = ("identity", action, tier)
+    lines: bytes | None = memo.get(key)
+    if lines is None:
+        lines = (
+            b"X-Passport-Id: %b\r\nX-Passport-Agent: %b\r\nX-Passport-Issuer: %b\r\n"
+            b"X-Passport-Tier: %b\r\nX-Passport-Action: %b\r\nX-Passport-Access: passport\r\n"
+        ) % tuple(
+            header_value(text)
+            for text in (passport.id, passport.agent, passport.issuer, tier, action)
+        )
+        if len(memo) < _MAX_MEMO:
+            memo[key] = lines
+    return lines
+
+
+@lru_cache(maxsize=1024)
+def anonymous_lines(action: str) -> bytes:
+    """The `X-Passport-*` lines of a request that came without any credential."""
+    return b"X-Passport-Action: %b\r\nX-Passport-Access: anonymous\r\n" % header_value(action)
+
+
+def hop_lines(request: Request) -> bytes:
+    """`X-Forwarded-*`, `Forwarded` (RFC 7239) and `Via`, kept for as many clients as talk at once.
+
+    They name only what the gate saw itself and what trusted proxies vouched for. A client on a Unix
+    socket is `unknown` in Forwarded and absent from X-Forwarded-For; an absent Host is left out.
+    """
+    key = (request.client, request.hops, request.authority, request.scheme, request.sorted.via)
+    lines = _hop_lines.get(key)
+    if lines is None:
+        if len(_hop_lines) >= _MAX_HOP_LINES:
+            _hop_lines.clear()
+        lines = _hop_lines[key] = _make_hop_lines(*key)
+    return lines
+
+
+_hop_lines: dict[tuple[str, tuple[str, ...], str, str, bytes], bytes] = {}
+
+
+def _make_hop_lines(
+    client: str, hops: tuple[str, ...], authority: str, scheme: str, via: bytes
+) -> bytes:
+    addresses = (client, *hops)
+    elements = [_element(address) for address in addresses]
+    elements[0] += f";proto={scheme}"
+    lines = f"X-Forwarded-Proto: {scheme}\r\n"
+    listed = ", ".join([address for address in addresses if address != UNIX])
+    if listed:
+        lines += f"X-Forwarded-For: {listed}\r\n"
+    if authority:
+        elements[0] += f';host="{authority}"'
+        lines += f"X-Forwarded-Host: {authority}\r\n"
+    lines += f"Forwarded: {', '.join(elements)}\r\n"
+    return lines.encode("ascii") + b"Via: %b1.1 passgate\r\n" % (via + b", " if via else b"")
+
+
+def _element(address: str) -> str:
+    if address == UNIX:
+        return "for=unknown"
+    return f'for="[{address}]"' if ":" in address else f"for={address}"

@@ -1,0 +1,119 @@
+"""Refusals on the wire: problem details (RFC 9457) with the challenge that belongs to them."""
+
+import re
+from dataclasses import dataclass
+
+import msgspec
+
+from passgate.core.reasons import REASONS, Refusal
+from passgate.proxy.steps import Answer
+
+_encode = msgspec.json.Encoder().encode
+
+# RFC 6750 section 3: error_description holds none of these.
+_NOT_IN_DESCRIPTION = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+_NOT_IN_QUOTED = re.compile(rb"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+
+# Methods whose answer has no body; the connection still sends the length that GET would have had.
+STATUS_PHRASES: dict[int, bytes] = {}
+
+
+def quoted(text: str) -> bytes:
+    """`text` as an HTTP quoted-string; what cannot stand in one is percent-encoded as UTF-8."""
+    raw = text.encode("utf-8", "replace")
+    return b'"' + _NOT_IN_QUOTED.sub(lambda m: b"%%%02X" % m.group()[0], raw) + b'"'
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What every refusal of one gate has in common, rendered once when the policy is built.
+
+    `reasons_url` is where the codes are documented: the gate's own page, absolute when the public
+    URL is known. `upgrade_lines` is what an anonymous answer carries, each line ending in CRLF.
+    """
+
+    realm: str
+    profile: str
+    schemes: tuple[str, ...]
+    reasons_url: str
+    upgrade_url: str = ""
+    upgrade_message: str = ""
+
+    @property
+    def upgrade_lines(self) -> bytes:
+        """The upgrade prompt as header lines; empty where neither URL nor message is set."""
+        parts = []
+        if self.upgrade_url:
+            parts.append(b"url=" + quoted(self.upgrade_url))
+        if self.upgrade_message:
+            parts.append(b"message=" + quoted(self.upgrade_message))
+        if not parts:
+            return b""
+        lines = b"Passport-Upgrade: " + b", ".join(parts) + b"\r\n"
+        if self.upgrade_url:
+            link = self.upgrade_url.encode("ascii", "ignore").replace(b">", b"%3E")
+            lines += b"Link: <" + link + b'>; rel="passport-upgrade"\r\n'
+        return lines
+
+    def challenge(self, refusal: Refusal) -> bytes:
+        """The `WWW-Authenticate` lines of a 401, one for each scheme that is accepted."""
+        reason = refusal.reason
+        tail = b"realm=" + quoted(self.realm) + b", profile=" + quoted(self.profile)
+        if reason.oauth:
+            said = _NOT_IN_DESCRIPTION.sub("", refusal.detail or reason.title)
+            tail += b', error="%b", error_description="%b"' % (
+                reason.oauth.encode(),
+                said.encode(),
+            )
+        return b"".join(
+            b"WWW-Authenticate: " + scheme.encode() + b" " + tail + b"\r\n"
+            for scheme in self.schemes
+        )
+
+
+def render(
+    refusal: Refusal, surface: Surface, *, decision_id: str, anonymous: bool, close: bool = False
+) -> Answer:
+    """The answer to a refused or held request.
+
+    `anonymous` says that no credential was presented: such an answer carries the upgrade prompt.
+    Nothing of keys, paths or internals is in it; `detail` comes from the refusal alone.
+    """
+    reason = REASONS[refusal.code]
+    status = refusal.http_status
+    held = refusal.code == "approval_required"
+    body: dict[str, object] = {
+        "type": surface.reasons_url + "#" + refusal.code,
+        "title": reason.title,
+        "status": status,
+        "detail": refusal.detail or reason.title,
+        "code": refusal.code,
+        "decision": "request_hold" if held else "block",
+        "decision_id": decision_id,
+    }
+    lines = b"Content-Type: application/problem+json\r\nCache-Control: no-store\r\n"
+    if refusal.constraint:
+        body["constraint"] = refusal.constraint
+    if refusal.required_permissions:
+        body["required_permissions"] = list(refusal.required_permissions)
+    retry_after_s = refusal.retry_after_s
+    if retry_after_s is None and status in (429, 503):
+        retry_after_s = 1 if status == 503 else None
+    if retry_after_s is not None:
+        body["retry_after_s"] = retry_after_s
+        lines += b"Retry-After: %d\r\n" % retry_after_s
+    if status == 401:
+        lines += surface.challenge(refusal)
+        if refusal.code == "passport_missing" and surface.upgrade_url:
+            body["passport_required_url"] = surface.upgrade_url
+    if anonymous:
+        lines += surface.upgrade_lines
+        if surface.upgrade_url:
+            body["upgrade_url"] = surface.upgrade_url
+        if surface.upgrade_message:
+            body["upgrade_message"] = surface.upgrade_message
+    lines += b"Passport-Decision: %b\r\nPassport-Decision-Id: %b\r\n" % (
+        b"request_hold" if held else b"block",
+        decision_id.encode(),
+    )
+    return Answer(status, lines, _encode(body), close)

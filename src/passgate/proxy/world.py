@@ -1,0 +1,23 @@
+"""World: everything configured that judges a request; read once per request, swapped whole."""
+
+from dataclasses import dataclass
+
+from passgate.core.policy import Policy
+from passgate.proxy.refusals import Surface
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One configuration in force. A reload makes another and swaps the reference.
+
+    `strict` forwards only what is durably on record. `allow_reads` lets GET, HEAD and OPTIONS pass
+    unrecorded while the log cannot be written. `judged_body_bytes` bounds a body that rules read.
+    """
+
+    policy: Policy
+    name: str
+    surface: Surface
+    strict: bool
+    allow_reads: bool
+    judged_body_bytes: int
+    cut_on_revocation: bool

@@ -1,0 +1,122 @@
+"""From the configuration to what each room is told; the only place that knows both sides."""
+
+from passgate.admin.app import Token
+from passgate.config import Config, build_issuers, build_policy
+from passgate.config.model import Address, Source
+from passgate.log import LogSettings
+from passgate.proxy.refusals import Surface
+from passgate.proxy.settings import (
+    Endpoint,
+    Limits,
+    ListenTls,
+    ProxySettings,
+    UpstreamSettings,
+    UpstreamTls,
+)
+from passgate.proxy.world import World
+from passgate.sync.settings import IssuerSettings, Location
+
+
+def make_world(config: Config) -> World:
+    """Everything that a request is judged by."""
+    public_url = config.listen.public_url or ""
+    schemes = ("Passport", "Bearer") if config.passport.accept_bearer else ("Passport",)
+    return World(
+        policy=build_policy(config),
+        surface=Surface(
+            realm=config.gate.id,
+            profile=config.gate.profile,
+            schemes=schemes,
+            reasons_url=f"{public_url}{config.agent.prefix}/reasons",
+            upgrade_url=config.anonymous.upgrade_url or "",
+            upgrade_message=config.anonymous.upgrade_message or "",
+        ),
+        name=config.gate.name,
+        strict=config.audit.durability == "strict",
+        allow_reads=config.audit.on_failure == "allow_reads",
+        judged_body_bytes=config.limits.judged_body_bytes,
+        cut_on_revocation=config.upstream.cut_on_revocation,
+    )
+
+
+def admin_tokens(config: Config) -> tuple[tuple[Token, ...], bytes | None]:
+    """Who may use the admin API, and the token of the metrics if they need one."""
+    admin = config.admin
+    tokens = tuple(
+        Token(token.name, token.role, token.secret.value.encode()) for token in admin.tokens
+    )
+    return tokens, admin.metrics_token.value.encode() if admin.metrics_token else None
+
+
+def log_settings(config: Config) -> LogSettings:
+    """What the log is told."""
+    audit = config.audit
+    return LogSettings(
+        durability=audit.durability,
+        rotate_bytes=audit.rotate_bytes,
+        keep_age_s=audit.keep_age_s,
+        keep_bytes=audit.keep_bytes,
+        stdout=audit.stdout,
+    )
+
+
+def issuer_settings(config: Config) -> list[IssuerSettings]:
+    """What the keeper is told about each issuer."""
+    return [
+        IssuerSettings(
+            issuer=issuer,
+            keys=_location(entry.keys),
+            revocations=None if entry.revocations is None else _location(entry.revocations),
+            refresh_s=entry.refresh_s,
+            insecure_http=entry.insecure_http,
+        )
+        for issuer, entry in zip(build_issuers(config), config.issuers, strict=True)
+    ]
+
+
+def proxy_settings(config: Config) -> ProxySettings:
+    """What the data plane is told."""
+    upstream = config.upstream
+    limits = config.limits
+    tls = upstream.tls
+    listen_tls = config.listen.tls
+    url = upstream.url
+    return ProxySettings(
+        listen=_endpoint(config.listen.address),
+        upstream=UpstreamSettings(
+            endpoint=Endpoint(url.host, url.port, url.path),
+            secure=url.scheme == "https",
+            tls=UpstreamTls()
+            if tls is None
+            else UpstreamTls(tls.ca, tls.cert, tls.key, tls.server_name),
+            connect_timeout=upstream.connect_timeout_s,
+            first_byte_timeout=upstream.first_byte_timeout_s,
+            idle_timeout=upstream.idle_timeout_s,
+            max_connections=upstream.max_connections,
+            cut_on_revocation=upstream.cut_on_revocation,
+        ),
+        limits=Limits(
+            header_bytes=limits.header_bytes,
+            headers=limits.headers,
+            target_bytes=limits.target_bytes,
+            body_bytes=limits.body_bytes,
+            header_timeout=limits.header_timeout_s,
+            body_idle_timeout=limits.body_idle_timeout_s,
+            keepalive_timeout=limits.keepalive_timeout_s,
+            connections=limits.connections,
+        ),
+        listen_tls=None
+        if listen_tls is None
+        else ListenTls(listen_tls.cert, listen_tls.key, listen_tls.client_ca),
+    )
+
+
+def _endpoint(address: Address) -> Endpoint:
+    return Endpoint(address.host, address.port, address.path)
+
+
+def _location(source: Source) -> Location:
+    if source.kind == "inline":
+        assert source.document is not None
+        return source.document
+    return f"file:{source.location}" if source.kind == "file" else source.location

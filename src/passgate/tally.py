@@ -1,0 +1,60 @@
+"""What the gate counts about itself, kept as plain numbers so that counting costs next to nothing.
+
+`passgate.admin.metrics` renders it for Prometheus; nothing else formats or exports.
+"""
+
+from bisect import bisect_left
+
+from passgate.record import Record
+
+BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+          0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # fmt: skip
+"""Upper bounds of the time buckets, in seconds: from a cached decision to a slow upstream."""
+
+_MAX_ACTIONS = 1000
+
+
+class Histogram:
+    """Counts of observed seconds per bucket of `BOUNDS`, the last for all above."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Adds one observation."""
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
+
+
+class Tally:
+    """Everything counted since the process started. One event loop writes, the same one reads."""
+
+    def __init__(self) -> None:
+        self.requests: dict[tuple[str, str, str], int] = {}
+        self.charges: dict[str, int] = {}
+        self.reloads: dict[str, int] = {"ok": 0, "refused": 0}
+        self.checks = 0
+        self.decision_seconds = Histogram()
+        self.upstream_seconds = Histogram()
+        self.request_seconds = Histogram()
+        self._actions: set[str] = set()
+
+    def decided(self, record: Record) -> None:
+        """Counts one decision under its bounded labels."""
+        action = record.route
+        if action not in self._actions:
+            # A catalog may hold more names than a time series database should.
+            if len(self._actions) >= _MAX_ACTIONS:
+                action = "other"
+            else:
+                self._actions.add(action)
+        key = (record.decision, record.reason_code, action)
+        requests = self.requests
+        requests[key] = requests.get(key, 0) + 1
+
+    def charged(self, kind: str) -> None:
+        """Counts one charge that was reserved."""
+        self.charges[kind] = self.charges.get(kind, 0) + 1
