@@ -1,0 +1,138 @@
+"""Every constraint against its vectors: allowed, refused, edge, malformed, merged."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from passgate.core.constraints import (
+    CONSTRAINTS,
+    ConstraintValueError,
+    compile_owed,
+    parse_constraints,
+    problems,
+    refusal_for,
+)
+from passgate.core.constraints.base import Charge
+from passgate.core.constraints.subjects import subject_of_passport
+from passgate.core.facts import Facts
+from passgate.core.header_rules import header_rules
+from passgate.core.instant import Instant
+from passgate.core.reasons import REASONS
+from passgate.core.request import Request, RequestRules, Wire, canonical_request
+from passgate.core.rfc3339 import parse_instant
+
+VECTORS: dict[str, list[dict[str, Any]]] = json.loads(
+    (Path(__file__).parents[3] / "vectors" / "constraints.json").read_text()
+)["vectors"]
+KINDS = {"allowed", "refused", "edge", "malformed", "merged"}
+# No passport format of this version says which model an agent runs.
+NEVER_ALLOWS = {"core:scope:model_allowlist"}
+
+SUBJECT = subject_of_passport("iss_lab", "pass_1")
+RULES = RequestRules(header_rules())
+
+CASES = [
+    pytest.param(key, vector, id=f"{key}-{vector['kind']}-{vector['name']}")
+    for key, vectors in VECTORS.items()
+    for vector in vectors
+]
+
+
+def a_request(
+    method: str = "GET",
+    target: str = "/v1/search",
+    host: str = "api.example",
+    client: str = "192.0.2.1",
+) -> Request:
+    """A request as the gate itself reads it from the wire."""
+    wire = Wire(method, target.encode(), [(b"Host", host.encode())], client)
+    request = canonical_request(wire, RULES)
+    assert isinstance(request, Request), request
+    return request
+
+
+def counter_of(charge: Charge) -> str:
+    assert charge.counter == f"{charge.kind}/{charge.window}/{SUBJECT}"
+    return f"{charge.kind}/{charge.window}"
+
+
+def outcome(vector: dict[str, Any]) -> str:
+    """What becomes of a vector's request, with counters that hold what it says."""
+    try:
+        owed = [(SUBJECT, parse_constraints(each)) for each in vector["constraints"]]
+    except ConstraintValueError:
+        return "malformed"
+    request = a_request(**vector.get("request", {}))
+    now = Instant(parse_instant(vector.get("time", "2026-03-02T12:00:00Z")), 1000.0)
+    found = compile_owed(owed).evaluate(
+        request, vector.get("action", "api:search"), Facts(**vector.get("facts", {})), now
+    )
+    if found.refusal is not None:
+        assert found.charges == ()
+        return found.refusal.code
+    if found.holds:
+        return "hold"
+    used = vector.get("used", {})
+    if "used" in vector:
+        assert {counter_of(charge) for charge in found.charges} == set(used)
+    for charge in found.charges:
+        if used[counter_of(charge)] + charge.amount > charge.limit:
+            return refusal_for(charge, None).code
+    return "allow"
+
+
+@pytest.mark.parametrize(("key", "vector"), CASES)
+def test_a_vector_comes_out_as_written(key: str, vector: dict[str, Any]) -> None:
+    """The outcome of each vector is the one that it names."""
+    assert any(key in each for each in vector["constraints"])
+    assert outcome(vector) == vector["expect"]
+    found = [problem for each in vector["constraints"] for problem in problems(each)]
+    assert bool(found) == (vector["expect"] == "malformed")
+
+
+@pytest.mark.parametrize("key", CONSTRAINTS)
+def test_each_constraint_has_vectors_of_each_kind(key: str) -> None:
+    """No row of the table goes without a vector of every kind that it can have."""
+    vectors = VECTORS[key]
+    kinds = {vector["kind"] for vector in vectors}
+
+    assert kinds == (KINDS - {"allowed"} if key in NEVER_ALLOWS else KINDS)
+    for vector in vectors:
+        match vector["kind"]:
+            case "allowed":
+                assert vector["expect"] == "allow"
+            case "refused":
+                assert vector["expect"] == "hold" or vector["expect"] in REASONS
+            case "malformed":
+                assert vector["expect"] == "malformed"
+            case "merged":
+                assert len(vector["constraints"]) > 1
+
+
+def test_every_vector_is_for_a_constraint() -> None:
+    """No vector is left behind for a key that the table does not have."""
+    assert set(VECTORS) == set(CONSTRAINTS)
+
+
+@pytest.mark.parametrize(
+    ("key", "vector"),
+    [case for case in CASES if case.values[1]["kind"] == "merged"],
+)
+def test_merging_forgets_nothing(key: str, vector: dict[str, Any]) -> None:
+    """A merged set refuses or holds whatever one of the merged sets refuses or holds alone."""
+    alone = [
+        outcome({**vector, "constraints": [each]} | _all_counters(each, vector))
+        for each in vector["constraints"]
+    ]
+
+    assert vector["expect"] != "allow" or set(alone) == {"allow"}
+
+
+def _all_counters(each: dict[str, Any], vector: dict[str, Any]) -> dict[str, Any]:
+    """The vector's counters, of those that one set alone has."""
+    if "used" not in vector:
+        return {}
+    charges = compile_owed([(SUBJECT, parse_constraints(each))]).charges
+    return {"used": {counter_of(charge): vector["used"][counter_of(charge)] for charge in charges}}
