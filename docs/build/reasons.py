@@ -1,0 +1,80 @@
+"""Writes docs/reference/reasons.md from the table of reasons; prints it with --stdout."""
+
+import sys
+from pathlib import Path
+
+from passgate.core.reasons import REASONS
+
+PAGE = Path(__file__).parents[1] / "reference" / "reasons.md"
+
+WHAT_TO_DO = {
+    "request_malformed": "Send one plain HTTP/1.1 request: one Host, one length, a canonical path. `detail` names the fault.",
+    "action_unknown": "Call a route that the gate knows. Operators: add it to `actions.routes`.",
+    "passport_missing": "Present a passport. `upgrade_url` says where to get one.",
+    "passport_ambiguous": "Send one credential, in one header.",
+    "passport_unknown": "Present the passport itself rather than a reference to it.",
+    "passport_malformed": "Ask the issuer for a new passport; this one is damaged or badly made.",
+    "passport_unsupported": "Use a passport without that feature, or a gate that has it.",
+    "passport_too_large": "Ask for a passport with fewer entries; 64 KiB is the most.",
+    "issuer_unknown": "Use a passport of an issuer that this gate lists. Operators: `issuers`.",
+    "issuer_untrusted": "The issuer is listed, but not for passports of this kind.",
+    "issuer_revoked": "Get a passport from another issuer.",
+    "key_unknown": "The issuer may have changed its keys: ask it for a new passport, or retry once the gate has read them.",
+    "signature_invalid": "The passport was altered or made with another key. Ask the issuer for it again.",
+    "passport_expired": "Ask the issuer for a new passport.",
+    "passport_not_yet_valid": "Wait, or check the clocks: `nbf` or `iat` lies in the future.",
+    "passport_lifetime": "Ask for a passport that lives shorter. Operators: `passport.max_lifetime`.",
+    "audience_mismatch": "Ask for a passport whose `aud` names this gate.",
+    "passport_revoked": "Stop using this passport; ask its issuer why.",
+    "trust_stale": "Retry after `retry_after_s`. Operators: the issuer's keys or revocations were not read for longer than `max_stale`; see `/readyz`.",
+    "catalog_mismatch": "Get a passport pinned to the catalog that this gate offers now.",
+    "action_not_in_catalog": "Choose an action of the catalog.",
+    "permission_denied": "Ask the issuer for the permission in `required_permissions`.",
+    "action_blocked": "A grant of the passport forbids this action, whatever else allows it.",
+    "constraint_violated": "`constraint` names the rule; change the request or ask for other terms.",
+    "constraint_unknown": "`constraint` names a key that this version does not enforce; ask for a passport without it.",
+    "rate_limited": "Retry after `retry_after_s`.",
+    "budget_exhausted": "`constraint` names the limit; wait for its window or ask for a larger budget.",
+    "concurrency_limited": "Let a running request end, then retry.",
+    "approval_required": "A person must approve such requests; this version refuses them.",
+    "ledger_unavailable": "Retry later. Operators: the counters are out of reach.",
+    "upstream_unreachable": "Retry later. Operators: `upstream.url` refuses connections.",
+    "upstream_bad_response": "Operators: the upstream broke HTTP; its answer was not passed on.",
+    "upstream_timeout": "Retry later. Operators: `upstream.first_byte_timeout`.",
+    "log_unavailable": "Retry later. Operators: the log cannot be written; see `/readyz` and the free space.",
+    "overloaded": "Retry later. Operators: `limits.connections` or `upstream.max_connections` is reached.",
+    "internal_error": "Report the `decision_id`; the operator's log has the details.",
+}
+"""What the reader of a refusal can do, per code; a test holds it to the table."""
+
+
+def page() -> str:
+    """The whole page."""
+    rows = [
+        f'| <a id="{r.code}"></a>`{r.code}` | {r.check or "–"} | {r.status} '
+        f"| {r.oauth or '–'} | {r.title} | {WHAT_TO_DO[r.code]} |"
+        for r in REASONS.values()
+    ]
+    return "\n".join(
+        [
+            "# Reason codes",
+            "",
+            "Every refusal names one of these codes in `code`. The number is the check that gives it",
+            "([the checks](../concepts/checks.md)); `error` is the word in `WWW-Authenticate`. A status",
+            "may be more exact where HTTP has one (413, 414, 415, 431 for a malformed request).",
+            "",
+            "This page is made from the table in `passgate.core.reasons`.",
+            "",
+            "| code | check | status | error | what it says | what to do |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    if "--stdout" in sys.argv:
+        print(page(), end="")
+    else:
+        PAGE.write_text(page())
