@@ -28,7 +28,8 @@ def verify(
     since: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="A checkpoint that was kept elsewhere; `-` reads it from input."
+            metavar="CHECKPOINT",
+            help="A checkpoint that was kept elsewhere: a file, or `-` for standard input.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -54,7 +55,10 @@ def verify(
             believed = parse_key(key.read_text("utf-8").strip())
         except (OSError, ValueError) as error:
             fail(f"{key}: {_why(error)}; give the gate's gate.pub", WRONG_USE)
-    checkpoint = None if since is None else (since, _read_checkpoint(since))
+    checkpoint = None
+    if since is not None:
+        where = "--since" if "\n" in since or since == "-" else since
+        checkpoint = (where, _read_checkpoint(since))
     try:
         found = verify_log(directory, believed, checkpoint)
     except DataError as error:
@@ -197,11 +201,13 @@ def _sentence(line: dict[str, Any]) -> str:
 
 
 def _read_checkpoint(since: str) -> str:
-    """The checkpoint's text: a note, or the newest of a copied `checkpoints` file."""
+    """The checkpoint's text: given itself, or in a file, which may be a copy of `checkpoints`."""
     import sys
 
     from passgate.log.history import split_history
 
+    if "\n" in since:
+        return since
     try:
         data = sys.stdin.buffer.read(1 << 20) if since == "-" else Path(since).read_bytes()
         text = data.decode()

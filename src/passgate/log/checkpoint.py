@@ -26,7 +26,7 @@ class Signer(Protocol):
         """The 32 bytes of the public key."""
 
     def sign(self, message: bytes) -> bytes:
-        """The 64 bytes of the signature over `message`; called from the log's own thread."""
+        """The 64 bytes of the signature, made in the log's thread; `OSError` when it cannot be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,7 @@ class Committer:
         report: Callable[[Report], None],
         copy: Callable[[bytes], None] | None = None,
         retry_s: float = 1.0,
+        sync: Callable[[int], None] = os.fdatasync,
     ) -> None:
         self.settings = settings
         self._directory = directory
@@ -97,6 +98,8 @@ class Committer:
         self._report = report
         self._copy = copy
         self._retry_s = retry_s
+        # fdatasync makes a grown file's size durable too; only its times may lag.
+        self._sync_file = sync
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="passgate-log", daemon=True)
@@ -109,6 +112,7 @@ class Committer:
         self._unsynced: list[_Blob] = []
         self._unsynced_bytes = 0
         self._broken = False
+        self._current: Batch | None = None
         self._synced_at = self._looked_at = self._tidied_at = -_TIDY_EVERY_S
         self._used_percent = 0
         self._history_due = False
@@ -131,6 +135,19 @@ class Committer:
         self._thread.join()
 
     def _run(self) -> None:
+        """Work until asked to stop. Whatever ends this thread otherwise is reported first."""
+        try:
+            self._work()
+        except BaseException as error:
+            # Without its thread a log takes nothing any more, and must not look as if it did.
+            self._broken = True
+            self._tell(self._current, f"the log's thread has ended: {error!r}", self._clock().boot)
+            raise
+        finally:
+            if self._file >= 0:
+                os.close(self._file)
+
+    def _work(self) -> None:
         while True:
             idle = bool(self._unsynced or self._history_due)
             try:
@@ -144,20 +161,21 @@ class Committer:
         if self._unsynced:
             self._settle(None)
         self._look_around(final=True)
-        if self._file >= 0:
-            os.close(self._file)
 
     def _settle(self, batch: Batch | None) -> None:
         """Bring a batch to disk, however long that takes, and report it; without one, catch up."""
         started = self._clock().boot
-        if batch is not None:
-            self._unsynced.append(self._prepared(batch))
+        self._current = batch
+        blob: _Blob | None = None
         while True:
             try:
+                if batch is not None and blob is None:
+                    blob = self._prepared(batch)
+                    self._unsynced.append(blob)
                 if self._broken:
                     self._start_over()
                 else:
-                    self._put(new=batch is not None, sync=batch is None or batch.sync)
+                    self._put(blob, sync=batch is None or batch.sync)
             except OSError as error:
                 self._broken = True
                 self._tell(batch, f"{self._directory}: {error.strerror or error}", started)
@@ -185,23 +203,25 @@ class Committer:
 
     def _prepared(self, batch: Batch) -> _Blob:
         """Hash the lines into the tree and sign it."""
-        before = self._tree.copy()
+        before = self._tree
+        tree = before.copy()
         # Hashing small inputs keeps the interpreter lock; libsodium's signature releases it.
         hashes = [sha256(b"\x00" + line).digest() for line in batch.lines]
-        self._tree.extend(hashes)
-        note = self._signed(self._tree)
+        tree.extend(hashes)
+        note = self._signed(tree)
+        self._tree = tree
         data = b"\n".join([*batch.lines, commit_line(note, hashes)])
         if self._copy is not None:
             self._copy(data)
-        return _Blob(before, self._tree.size, note, data, batch.rotate)
+        return _Blob(before, tree.size, note, data, batch.rotate)
 
     def _signed(self, tree: Frontier) -> str:
         checkpoint = Checkpoint(self._key.name, tree.size, tree.root())
         return sign_checkpoint(checkpoint, self._key, self._signer)
 
-    def _put(self, *, new: bool, sync: bool) -> None:
-        if new:
-            blob = self._unsynced[-1]
+    def _put(self, blob: _Blob | None, *, sync: bool) -> None:
+        """Write the newest blob behind the others, and sync where that is due."""
+        if blob is not None:
             data = blob.data
             if self._path is None or (blob.rotate and self._end):
                 earlier = self._unsynced[:-1]
@@ -229,8 +249,7 @@ class Committer:
             view = view[count:]
 
     def _sync(self, blobs: list[_Blob]) -> None:
-        # fdatasync makes a grown file's size durable too; only its times may lag.
-        os.fdatasync(self._file)
+        self._sync_file(self._file)
         self._good = self._end
         self._durable, self._durable_note = blobs[-1].after, blobs[-1].note
         del self._unsynced[: len(blobs)]

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from passgate.clock import Clock
@@ -12,6 +13,7 @@ from passgate.log.checkpoint import NoteKey, Signer, origin_of
 from passgate.log.keys import open_query_key
 from passgate.log.lines import Lines
 from passgate.log.recover import recover
+from passgate.log.segments import LOCK
 from passgate.log.settings import LogSettings
 from passgate.log.stdout_copy import StdoutCopy
 from passgate.log.writer import Log
@@ -26,18 +28,20 @@ def open_log(
     loop: asyncio.AbstractEventLoop,
     *,
     retry_s: float = 1.0,
+    sync: Callable[[int], None] = os.fdatasync,
 ) -> Log:
     """Recover the log in `directory` (`data_dir/log`) and take hold of it; nothing is written yet.
 
     Afterwards its lines can be read, then `start` begins to write. The key that hides queries is
     read from, or made in, the directory above. A disk that refuses is tried again every `retry_s`
-    seconds. Raises `DataError` when the log is damaged, not writable, or in use by another
-    gate, `KeyFileError` when the query key is unusable, `ValueError` for an unusable gate id.
+    seconds; `sync` makes an open file durable. Raises `DataError` when the log is damaged, not
+    writable, or in use by another gate, `KeyFileError` when the query key is unusable, `ValueError`
+    for an unusable gate id.
     """
     key = NoteKey(origin_of(gate_id), signer.public_key)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise DataError(
             f"{directory} cannot be written: {error.strerror}; make it writable for the gate"
@@ -54,4 +58,17 @@ def open_log(
         found = recover(directory, key)
         undo.pop_all()
     copy = StdoutCopy() if settings.stdout else None
-    return Log(directory, gate_id, settings, clock, signer, loop, lines, found, lock, retry_s, copy)
+    return Log(
+        directory,
+        gate_id,
+        settings,
+        clock,
+        signer,
+        loop,
+        lines,
+        found,
+        lock,
+        retry_s,
+        copy,
+        sync,
+    )

@@ -94,30 +94,38 @@ def recover(directory: Path, key: NoteKey) -> Recovered:
             f"{directory / HISTORY}:1: knows of {known[0]} lines, of which the segments hold "
             f"{found.tree.size}: the log has been cut; restore it, or move the directory aside"
         )
+    _write_pub(directory, key)
     return found
 
 
 def _check_pub(directory: Path, key: NoteKey) -> None:
-    """Keep a log under one key: create `gate.pub`, or compare it."""
+    """Keep a log under one key: a `gate.pub` that is there must be this gate's."""
     path = directory / GATE_PUB
-    advice = "restore gate.key and gate.id, or move the log directory aside to begin a new log"
     try:
-        text = path.read_text("utf-8")
+        text = path.read_bytes()
     except FileNotFoundError:
-        if list_segments(directory):
-            raise DataError(f"{path}: is missing beside the segments; {advice}") from None
-        with contextlib.suppress(OSError):
-            # On a volume that is full the log starts without it and the next start writes it.
-            temporary = path.with_name(GATE_PUB + ".new")
-            temporary.write_text(key.text() + "\n", "utf-8")
-            temporary.replace(path)
-            sync_directory(directory)
         return
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     # There is one spelling of a key, so comparing texts compares everything.
-    if text != key.text() + "\n":
-        raise DataError(f"{path}:1: names another key than this gate's; {advice}")
+    if text != key.text().encode() + b"\n":
+        raise DataError(
+            f"{path}:1: names another key than this gate's; restore gate.key and gate.id, "
+            "or move the log directory aside to begin a new log"
+        )
+
+
+def _write_pub(directory: Path, key: NoteKey) -> None:
+    """Create `gate.pub` where it is missing, once what is there has proven to be under this key."""
+    path = directory / GATE_PUB
+    if path.exists():
+        return
+    temporary = path.with_name(GATE_PUB + ".new")
+    # On a full disk the log starts without it, and the next start writes it.
+    with contextlib.suppress(OSError):
+        temporary.write_text(key.text() + "\n", "utf-8")
+        temporary.replace(path)
+        sync_directory(directory)
 
 
 def _read(path: Path, first: int, key: NoteKey, found: Recovered) -> bool:

@@ -4,6 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from passgate.errors import DataError
 from passgate.log.segments import list_segments
 from passgate.log.settings import LogSettings
 
@@ -34,8 +35,9 @@ def remove_old(directory: Path, settings: LogSettings, wall: float) -> int:
     The newest segment always stays. A segment's age is that of its last write. What cannot be
     removed stays until the next time.
     """
-    segments = list_segments(directory)
-    with contextlib.suppress(OSError):
+    segments: list[tuple[int, Path]] = []
+    with contextlib.suppress(OSError, DataError):
+        segments = list_segments(directory)
         sizes = [path.stat().st_size for _, path in segments]
         total = sum(sizes)
         while len(segments) > 1:

@@ -20,6 +20,7 @@ from passgate.log.merkle import Frontier
 SUFFIX = ".jsonl"
 GATE_PUB = "gate.pub"
 HISTORY = "checkpoints"
+LOCK = "lock"
 
 _HEADER = b'{"frontier":'
 _COMMIT = b'{"kind":"checkpoint",'

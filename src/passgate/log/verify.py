@@ -5,6 +5,7 @@ Needs nothing from the gate but its public key. Every byte of the segments, of `
 in which the gate writes it.
 """
 
+import fcntl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from passgate.log.recover import check_leaf
 from passgate.log.segments import (
     GATE_PUB,
     HISTORY,
+    LOCK,
     commit_line,
     is_checkpoint,
     list_segments,
@@ -95,6 +97,18 @@ def _verify(
         found.since = mark.size
         marks.append(mark)
     _Walk(directory, key, marks, found).run()
+
+
+def _is_growing(directory: Path) -> bool:
+    """Whether a gate holds this log, and so may be in the middle of writing its last line."""
+    try:
+        with (directory / LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _key(directory: Path, key: NoteKey | None) -> NoteKey:
@@ -207,8 +221,9 @@ class _Walk:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line[-1:] != b"\n":
-                    why = "the line is not complete; a running gate may be writing it"
-                    raise _WrongError(path, number, why)
+                    if newest and _is_growing(self._directory):
+                        break
+                    raise _WrongError(path, number, "the line is not complete")
                 if number == 1 and first:
                     self._header(path, line, first, oldest=oldest)
                 elif is_checkpoint(line):

@@ -70,6 +70,7 @@ class Log:
         lock: int,
         retry_s: float,
         copy: StdoutCopy | None,
+        sync: Callable[[int], None],
     ) -> None:
         self.healthy = True
         self.on_commit: Callable[[float, int], None] | None = None
@@ -94,6 +95,7 @@ class Log:
         self._pending_bytes = 0
         self._waiters: list[Callable[[bool], None]] = []
         self._rotate = False
+        self._started = False
         self._busy = False
         self._soon = False
         self._timer: asyncio.TimerHandle | None = None
@@ -115,6 +117,7 @@ class Log:
             self._hear,
             copy,
             retry_s,
+            sync,
         )
 
     @property
@@ -216,6 +219,7 @@ class Log:
         Returns once they are on disk, or the disk has refused: then `healthy` is False and writing
         is tried again every second.
         """
+        self._started = True
         self._committer.start()
         found = self._found
         self.append_event(
@@ -242,10 +246,11 @@ class Log:
         """Write what waits and the `stop` line, and end; a disk that refuses is tried once more."""
         for due in list(self._at_close.values()):
             due()
-        self.append_event("stop", {})
-        self._flush(sync=True, regardless=True)
-        self._committer.stop()
-        await self._loop.run_in_executor(None, self._committer.join)
+        if self._started:
+            self.append_event("stop", {})
+            self._flush(sync=True, regardless=True)
+            self._committer.stop()
+            await self._loop.run_in_executor(None, self._committer.join)
         if self._timer is not None:
             self._timer.cancel()
         if self._copy is not None:
