@@ -12,14 +12,14 @@ Window: TypeAlias = SlidingWindow | CalendarWindow
 Counter: TypeAlias = Window | InFlight
 
 MOST_UNVOUCHED = 100_000
-_INSPECTED = 2  # more than one, so that the dead go faster than the new come
+_INSPECTED = 4  # more than one, so that the dead go faster than the new come
 _INSPECTED_WHEN_FULL = 16
 
 
 class Counters:
     """Counters by name, `<kind>/<window>/<subject>`.
 
-    Memory follows what is live: each new counter pays for looking at two others, and those whose
+    Memory follows what is live: each new counter pays for looking at a few others, and those whose
     window has passed, or of which nothing is used, go. Subjects that anybody can invent without an
     issuer's word (client addresses, self-issued passports) share at most `most_unvouched` counters;
     a live one never makes room for a new one.

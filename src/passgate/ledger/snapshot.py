@@ -98,7 +98,7 @@ class SnapshotFile:
             digest = sha256()
             async with self._db.execute("SELECT digest FROM part ORDER BY number") as rows:
                 async for (of_part,) in rows:
-                    digest.update(of_part.encode())
+                    digest.update(str(of_part).encode())
             if digest.hexdigest() != head.digest:
                 raise ValueError("parts are missing or are not its own")
             return head
@@ -144,15 +144,17 @@ class SnapshotFile:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
-        await self._db.execute("BEGIN EXCLUSIVE")
         done = False
         try:
+            await self._db.execute("BEGIN EXCLUSIVE")
             yield
             await self._db.execute("COMMIT")
             done = True
         finally:  # also when this task is cancelled: the snapshot before stays
-            if not done and self._db.in_transaction:
-                await self._db.execute("ROLLBACK")
+            if not done:
+                # What was cancelled may still wait its turn in the connection's thread; this waits
+                # behind it, and then does nothing where no transaction is open.
+                await self._db.rollback()
 
     @contextmanager
     def _translating(self, done: str) -> Iterator[None]:
@@ -182,7 +184,7 @@ def _with_digest(part: Head | Part) -> tuple[str, str]:
     return body.decode(), sha256(body).hexdigest()
 
 
-def _proven(body: str, digest: str) -> str:
-    if sha256(body.encode()).hexdigest() != digest:
+def _proven(body: object, digest: object) -> str:
+    if type(body) is not str or sha256(body.encode()).hexdigest() != digest:
         raise ValueError("a row does not match its digest")
     return body

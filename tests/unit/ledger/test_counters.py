@@ -1,0 +1,119 @@
+"""The table of counters: names, bounds, and forgetting."""
+
+import pytest
+
+from passgate.core.constraints.base import Charge
+from passgate.core.constraints.subjects import subject_of_address, subject_of_passport
+from passgate.core.instant import Instant
+from passgate.ledger.counters import Counters
+from passgate.ledger.in_flight import InFlight
+from passgate.ledger.memory import MemoryLedger
+from passgate.ledger.protocol import Reservation, Shortfall
+
+
+def rate(subject: str, limit: int = 5, window: int = 60) -> tuple[Charge, ...]:
+    return (Charge(f"rate/{window}/{subject}", "rate", window, 1, limit, "k"),)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("rate/daily/x", "rate/0/x", "rate/-1/x", "rate/1.5/x", "rate/٣/x", "rate//x", "rate", ""),
+        *("spend/yearly/x", "spend/now/x", "total/daily/x", "concurrent/60/x", "tokens/60/x"),
+    ],
+)
+def test_a_name_that_no_constraint_makes_is_an_error(name: str) -> None:
+    with pytest.raises(ValueError, match="no counter is called"):
+        Counters().admit(name, 0, 0.0)
+
+
+def test_what_is_in_flight_is_no_window() -> None:
+    counters = Counters()
+    with pytest.raises(ValueError, match="no window"):
+        counters.window("concurrent/now/x", 0, 0.0)
+
+
+def test_counters_of_passed_windows_are_forgotten_as_new_ones_come() -> None:
+    """20,000 subjects, a new one every second: the table stays near the 61 that are live."""
+    ledger = MemoryLedger()
+    largest = 0
+    for i in range(20_000):
+        ledger.reserve(rate(f"passport|iss|p{i}"), Instant(1e9 + i, float(i)))
+        largest = max(largest, len(ledger._by_name))
+    assert largest < 250
+
+
+def test_a_live_counter_is_never_forgotten() -> None:
+    ledger = MemoryLedger()
+    now = Instant(1e9, 0.0)
+    for i in range(2_000):
+        ledger.reserve(rate(f"passport|iss|p{i}", limit=1), now)
+    for i in range(2_000):
+        assert isinstance(ledger.reserve(rate(f"passport|iss|p{i}", limit=1), now), Shortfall)
+
+
+def test_what_is_used_up_for_good_is_never_forgotten() -> None:
+    ledger = MemoryLedger()
+    once = (Charge("total/total/passport|iss|p", "total", "total", 1, 1, "k"),)
+    ledger.reserve(once, Instant(1e9, 0.0))
+    for i in range(1_000):
+        ledger.reserve(rate(f"passport|iss|p{i}"), Instant(2e9 + 100 * i, 1e9))
+    assert isinstance(ledger.reserve(once, Instant(3e9, 1e9)), Shortfall)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        lambda i: subject_of_address(f"10.0.{i // 256}.{i % 256}"),
+        lambda i: subject_of_address(f"10.0.{i // 256}.{i % 256}", "api:search"),
+        lambda i: subject_of_passport(f"did:key:z6Mk{i}", "pass_1"),
+        lambda i: subject_of_passport(f"self:{i:064x}", "pass_1"),
+    ],
+)
+def test_subjects_that_anybody_can_invent_share_a_bounded_table(subject) -> None:  # type: ignore[no-untyped-def] # one of four lambdas
+    """Attack: a flood of addresses or of self-issued passports, to eat memory or to push a live
+    counter out and begin anew."""
+    ledger = MemoryLedger(most_unvouched=100)
+    now = Instant(1e9, 0.0)
+    for i in range(100):
+        assert isinstance(ledger.reserve(rate(subject(i), limit=1), now), Reservation)
+    refused = ledger.reserve(rate(subject(100), limit=1), now)
+    assert isinstance(refused, Shortfall)
+    assert (refused.remaining, refused.retry_after_s) == (0, 60)
+    assert len(ledger._by_name) == 100
+    assert isinstance(ledger.reserve(rate(subject(7), limit=1), now), Shortfall)
+    assert isinstance(ledger.reserve(rate(subject(7), limit=2), now), Reservation)
+    assert isinstance(ledger.reserve(rate("passport|iss_lab|p"), now), Reservation)
+    later = Instant(1e9 + 61, 61.0)
+    assert isinstance(ledger.reserve(rate(subject(100), limit=1), later), Reservation)
+
+
+def test_an_issuer_cannot_be_taken_for_an_address() -> None:
+    """`address` as an issuer's id or an agent's stays what it is: only the first word decides."""
+    ledger = MemoryLedger(most_unvouched=0)
+    charges = rate(subject_of_passport("address", "address"))
+    assert isinstance(ledger.reserve(charges, Instant(1e9, 0.0)), Reservation)
+
+
+def test_names_keep_their_places_while_frozen() -> None:
+    counters = Counters()
+    for i in range(20):
+        counters.window(f"rate/60/{i}", 0, 0.0).put(0, 0.0, 1)
+    counters.freeze(frozen=True)
+    names, _ = counters.rosters()
+    before = list(names)
+    for i in range(40):
+        counters.window(f"rate/60/later{i}", 100_000, 100.0).put(100_000, 0.0, 1)
+    assert names[:20] == before
+    assert not any(name in counters.by_name for name in before)
+    counters.freeze(frozen=False)
+    for i in range(40):
+        counters.window(f"rate/60/last{i}", 200_000, 200.0).put(200_000, 0.0, 1)
+    assert not set(before) & set(names)
+
+
+def test_the_makers_of_counters_are_shared() -> None:
+    counters = Counters()
+    one, two = (counters.window(f"rate/86400/{i}", 0, 0.0) for i in "ab")
+    assert one.length_ms is two.length_ms  # type: ignore[union-attr] # a rate slides
+    assert isinstance(counters.admit("concurrent/now/x", 0, 0.0), InFlight)

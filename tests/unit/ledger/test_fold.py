@@ -1,0 +1,153 @@
+"""Counters as a fold over log lines."""
+
+from typing import Any
+
+import pytest
+
+from passgate.errors import DataError
+from passgate.ledger.fold import Fold, fold
+
+AT = "2027-01-15T08:00:00.250Z"
+WALL = 1_800_000_000.25
+MS = 1_800_000_000_250
+RATE, SPEND, TOTAL = "rate/60/passport|i|p", "spend/daily/agent|i|a", "total/total/passport|i|p"
+
+
+def allow(seq: int, decision_id: str = "att_1", time: str = AT, **charges: int) -> dict[str, Any]:
+    names = {"rate": RATE, "spend": SPEND, "total": TOTAL, "concurrent": "concurrent/now/x"}
+    return {
+        "kind": "decision",
+        "decision": "allow",
+        "decision_id": decision_id,
+        "seq": seq,
+        "time": time,
+        "charges": [{"counter": names[k], "amount": v} for k, v in charges.items()],
+    }
+
+
+def outcome(seq: int, decision_id: str = "att_1", **members: Any) -> dict[str, Any]:
+    return {"kind": "outcome", "decision_id": decision_id, "seq": seq, "time": AT, **members}
+
+
+def used(folded: Fold) -> dict[str, int]:
+    time = folded.time
+    found = folded.counters.by_name.items()
+    return {name: c.used_at(int(time.steady * 1000), time.wall) for name, c in found}
+
+
+def test_an_allowed_decision_takes_its_charges() -> None:
+    folded = fold([allow(0, rate=1, spend=50, total=1), allow(1, "att_2", spend=7)])
+    assert used(folded) == {RATE: 1, SPEND: 57, TOTAL: 1}
+    assert folded.position == 2
+
+
+def test_charges_count_at_the_time_of_their_line() -> None:
+    folded = fold([allow(0, rate=1)])
+    (counter,) = folded.counters.by_name.values()
+    assert counter.used_at(MS - MS % 1000 + 60_999, 0.0) == 1
+    assert counter.used_at(MS - MS % 1000 + 61_000, 0.0) == 0
+
+
+def test_a_line_with_an_earlier_time_counts_at_the_latest_one() -> None:
+    """A clock set back must not put charges into windows that have passed."""
+    folded = fold([allow(0, rate=1), allow(1, "att_2", time="2027-01-15T06:00:00.000Z", rate=1)])
+    assert used(folded) == {RATE: 2}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {**allow(0, rate=1), "decision": "block"},
+        {**allow(0, rate=1), "decision": "request_hold"},
+        {"kind": "start", "seq": 0, "time": AT},
+        {"kind": "decision", "decision": "allow", "decision_id": "d", "seq": 0, "time": AT},
+    ],
+)
+def test_nothing_else_takes_anything(line: dict[str, Any]) -> None:
+    folded = fold([line])
+    assert used(folded) == {}
+    assert folded.position == 1
+
+
+def test_what_is_in_flight_is_not_restored() -> None:
+    assert used(fold([allow(0, concurrent=1)])) == {}
+
+
+def test_a_released_outcome_takes_everything_back() -> None:
+    assert used(fold([allow(0, rate=1, spend=50, total=1), outcome(1, released=True)])) == {
+        RATE: 0,
+        SPEND: 0,
+        TOTAL: 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("settled", "left"), [(None, 50), (20, 20), (0, 0), (50, 50), (80, 50), (-5, 0)]
+)
+def test_a_settled_outcome_lowers_spend_alone_and_never_raises_it(
+    settled: int | None, left: int
+) -> None:
+    lines = [allow(0, rate=1, spend=50), outcome(1, released=False, settled_cents=settled)]
+    assert used(fold(lines)) == {RATE: 1, SPEND: left}
+
+
+def test_an_outcome_counts_once() -> None:
+    """Attack: an outcome repeated, or one of a decision that is not known, gives nothing back."""
+    lines = [
+        allow(0, "att_1", spend=50),
+        allow(1, "att_2", spend=50),
+        outcome(2, "att_1", released=True),
+        outcome(3, "att_1", released=True),
+        outcome(4, "att_9", released=True),
+    ]
+    folded = fold(lines)
+    assert used(folded) == {SPEND: 50}
+    assert set(folded.open) == {"att_2"}
+
+
+def test_a_counter_that_has_passed_meanwhile_gets_nothing_back() -> None:
+    lines = [allow(0, rate=1)]
+    lines += [allow(1 + i, f"att_x{i}", time="2027-01-16T08:00:00.000Z", spend=1) for i in range(9)]
+    lines.append(outcome(10, released=True))
+    assert used(fold(lines)) == {SPEND: 9}
+
+
+def test_checkpoints_are_no_lines_of_the_count() -> None:
+    folded = fold([allow(0, rate=1), {"kind": "checkpoint", "note": "…"}, allow(1, "b", rate=1)])
+    assert used(folded) == {RATE: 2}
+
+
+def test_a_fold_may_begin_anywhere() -> None:
+    assert fold([allow(41, rate=1)], position=41).position == 42
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (allow(1, rate=1), "numbered 1"),
+        ({**allow(0), "kind": "lease"}, "'lease' is not known"),
+        ({"seq": 0}, "no 'kind'"),
+        ({"kind": "decision", "seq": 0}, "no 'decision'"),
+        ({**allow(0), "time": "yesterday"}, "yesterday"),
+        ({**allow(0), "time": "2027-01-15T08:00:00.250"}, "offset"),
+        ({**allow(0), "time": 7}, "argument"),
+        ({**allow(0), "charges": [{"counter": "spend/yearly/x", "amount": 1}]}, "spend/yearly"),
+        ({**allow(0), "charges": [{"counter": SPEND, "amount": -1}]}, "-1 is no amount"),
+        ({**allow(0), "charges": [{"counter": SPEND, "amount": True}]}, "True is no amount"),
+        ({**allow(0), "charges": [{"counter": SPEND, "amount": 2**53}]}, "is no amount"),
+        ({**allow(0), "charges": [{"counter": SPEND}]}, "no 'amount'"),
+        ({**allow(0), "charges": 5}, "iterable"),
+    ],
+)
+def test_a_line_that_cannot_be_counted_is_named(line: dict[str, Any], says: str) -> None:
+    """A line that is skipped would be money forgotten."""
+    with pytest.raises(DataError, match=says) as caught:
+        fold([line])
+    assert "log line 0" in str(caught.value)
+    assert "audit verify" in str(caught.value)
+
+
+@pytest.mark.parametrize("members", [{"released": "true"}, {"settled_cents": "5"}])
+def test_an_outcome_that_cannot_be_counted_is_named(members: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="log line 1"):
+        fold([allow(0, spend=50), outcome(1, **members)])
