@@ -35,7 +35,6 @@ def make_world(config: Config) -> World:
         strict=config.audit.durability == "strict",
         allow_reads=config.audit.on_failure == "allow_reads",
         judged_body_bytes=config.limits.judged_body_bytes,
-        cut_on_revocation=config.upstream.cut_on_revocation,
     )
 
 

@@ -18,20 +18,15 @@ TEXT = st.text(st.characters(exclude_categories=()), max_size=20) | st.text(
     st.sampled_from('ab"\\\n\x00é'), max_size=8
 )
 COUNT = st.integers(0, 2**70) | st.integers(0, 1000)
-CHARGES = st.builds(
-    Charge, TEXT, st.just("rate"), st.just(60), COUNT, st.just(1), st.just("c")
+CHARGES = st.builds(Charge, TEXT, st.just("rate"), st.just(60), COUNT, st.just(1), st.just("c"))
+TEXTS = (
+    *("decision_id", "method", "target", "client", "decision", "reason_code", "constraint"),
+    *("access_mode", "action", "catalog", "policy", "trace_id", "tier", "passport_hash", "outcome"),
 )
 CHANGES = st.fixed_dictionaries(
     {},
     optional={
-        **{
-            name: TEXT
-            for name in (
-                *("decision_id", "method", "target", "client", "decision", "reason_code"),
-                *("constraint", "access_mode", "action", "catalog", "policy", "trace_id", "tier"),
-                *("passport_hash", "outcome"),
-            )
-        },
+        **dict.fromkeys(TEXTS, TEXT),
         "query": st.binary(max_size=20),
         "passport": st.sampled_from(PASSPORTS),
         "cost_cents": COUNT,

@@ -45,6 +45,7 @@ METRICS = (
     MetricRow("passgate_unknown_kid_total", "counter", ("issuer",),
               "Passports that named a key which the issuer does not have."),
     MetricRow("passgate_charges_total", "counter", ("kind",), "Charges reserved, by kind."),
+    MetricRow("passgate_checks_total", "counter", (), "Dry runs answered by `POST /check`."),
     MetricRow("passgate_log_lines_total", "counter", (), "Lines put on record."),
     MetricRow("passgate_log_commit_seconds", "histogram", (),
               "Seconds that a group commit took: hash, sign, write and, if strict, sync."),
@@ -80,6 +81,7 @@ class _Renderer(Collector):
             "passgate_request_seconds": tally.request_seconds,
             "passgate_charges_total": {(k,): v for k, v in tally.charges.items()},
             "passgate_config_reloads_total": {(k,): v for k, v in tally.reloads.items()},
+            "passgate_checks_total": tally.checks,
             "passgate_build_info": {(__version__,): 1},
             **self._measured.measurements(),
         }

@@ -12,7 +12,7 @@ def inspect(
         str | None, typer.Argument(help="The token; read from standard input if absent or `-`.")
     ] = None,
 ) -> None:
-    """Decode a passport or a revocation list WITHOUT verifying it.
+    """Decodes a passport or a revocation list WITHOUT verifying it.
 
     Whoever made the token chose every word of it; 'passgate verify' says whether it is true.
 

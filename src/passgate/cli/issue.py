@@ -33,7 +33,7 @@ def issue(
         bool, typer.Option("--json", help="Print token, id and claims as JSON.")
     ] = False,
 ) -> None:
-    """Mint a passport and print it.
+    """Mints a passport and prints it.
 
     Repeat --permission, --constraint and --aud for more than one.
 

@@ -19,7 +19,7 @@ def new(
     out: Annotated[Path, typer.Option("--out", help="The directory to write to; it may exist.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
 ) -> None:
-    """Make an issuer: issuer.key (keep it), jwks.json and revocations.jwt (for gates).
+    """Makes an issuer: issuer.key (keep it), jwks.json and revocations.jwt (for gates).
 
     Keys are never overwritten.
 

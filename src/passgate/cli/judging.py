@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 from passgate.clock import system_clock
+from passgate.config import Config, load_config
 from passgate.core.constraints.base import NO_CONSTRAINTS
-from passgate.core.instant import Instant
 from passgate.core.jwks import MAX_JWKS_BYTES, parse_jwks
 from passgate.core.passport import Passport
 from passgate.core.permissions import covering
@@ -21,6 +21,8 @@ from passgate.core.verification import (
     verify,
 )
 from passgate.errors import SourceError
+from passgate.settings import issuer_settings
+from passgate.sync.keeper import Keeper
 
 _SKEW_S = 30.0
 _MAX_LIFETIME_S = 90 * 86_400.0
@@ -68,10 +70,6 @@ def judge_by_config(token: str, path: Path, action: str | None) -> Passport | Re
     The sources of the passport's issuer are read once, without the gate's own copies. Raises
     `ConfigError`, and `SourceError` where a source cannot be read.
     """
-    from passgate.config import load_config
-    from passgate.settings import issuer_settings
-    from passgate.sync.keeper import Keeper
-
     config = load_config(path, os.environ).config
     acceptance = Acceptance(frozenset(config.passport.formats))
     named = named_key(token, acceptance)
@@ -79,14 +77,21 @@ def judge_by_config(token: str, path: Path, action: str | None) -> Passport | Re
         [entry for entry in issuer_settings(config) if named and entry.issuer.id == named[0]], None
     )
     asyncio.run(keeper.read_once())
-    passport = verify(token, keeper.trust, acceptance)
+    judged = _judge(token, config, keeper.trust, acceptance, action)
+    if isinstance(judged, Refusal) and judged.code == "trust_stale":
+        errors = [row["error"] for row in keeper.status() if row["error"]]
+        raise SourceError(errors[0] if errors else f"trust_stale: {judged.detail}")
+    return judged
+
+
+def _judge(
+    token: str, config: Config, trust: Trust, acceptance: Acceptance, action: str | None
+) -> Passport | Refusal:
+    passport = verify(token, trust, acceptance)
     if isinstance(passport, Refusal):
-        failed = [row["error"] for row in keeper.status() if row["error"]]
-        if failed and passport.code == "trust_stale":
-            raise SourceError(failed[0])
         return passport
-    now: Instant = system_clock()
-    issuer = keeper.trust.issuers[passport.issuer]
+    now = system_clock()
+    issuer = trust.issuers[passport.issuer]
     return (
         check_times(passport, now, config.passport.clock_skew_s, config.passport.max_lifetime_s)
         or check_audience(passport, frozenset({config.gate.id, *config.gate.audience}))

@@ -24,7 +24,7 @@ def revoke(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
-    """Revoke a passport, an agent, a key or the issuer itself.
+    """Revokes a passport, an agent, a key or the issuer itself.
 
     Gates that read the list refuse what is on it from their next reading on.
 

@@ -22,7 +22,7 @@ def verify(
         str | None, typer.Option(help="Also judge whether it permits this action.")
     ] = None,
 ) -> None:
-    """Verify a passport and print its claims as JSON; exit 1 with the reason code if refused.
+    """Verifies a passport and prints its claims; exits 1 with the reason code if refused.
 
     With --jwks: shape, signature and times (audience and revocation need a gate's configuration).
     With --config: also issuer, audience and revocation, each source being read once.

@@ -181,9 +181,8 @@ def _check_literal(part: str, match: str, *, last: bool) -> None:
     """A literal that is not spelt as judged paths are would never match."""
     if any(mark in part for mark in "*{}"):
         raise ValueError(f"in {match!r} `*`, `**` and {{name}} must each be a whole segment")
-    if not part and last:
-        return
-    judged = judge_path(b"/" + part.encode())
+    # An empty segment is one slash too many, except after the last slash.
+    judged = judge_path(b"/" + part.encode() if part or last else b"//")
     if isinstance(judged, Refusal):
         raise ValueError(  # noqa: TRY004 - what was authored is wrong
             f"no judged path holds the segment {part!r} of {match!r}: {judged.detail}"

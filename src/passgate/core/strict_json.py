@@ -17,7 +17,9 @@ MAX_INTEGER = 2**53 - 1
 """The greatest integer that every JSON reader holds exactly (RFC 7493 section 2.2)."""
 
 _MAX_NUMBER_LENGTH = 32
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# From a quote to its partner, or to the end where it has none: a string that is not closed must
+# not be looked through again from each quote in it, which would take time by the square.
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _ONE_BRACKET = bytes.maketrans(b"{}", b"[]")
@@ -42,7 +44,10 @@ def _too_deep(raw: bytes) -> bool:
     """Whether brackets are left after cutting the innermost pairs `MAX_DEPTH` times."""
     brackets = _STRINGS.sub(b"", raw).translate(_ONE_BRACKET, _NOT_BRACKETS)
     for _ in range(MAX_DEPTH):
+        length = len(brackets)
         brackets = brackets.replace(b"[]", b"")
+        if len(brackets) == length:
+            break
     return bool(brackets)
 
 

@@ -115,7 +115,7 @@ def _verify_anew(
     if refusal is not None:
         return refusal
     sha = sha256(raw)
-    passport = _passport(unverified, sha.hexdigest())
+    passport = _passport(unverified, issuer, sha.hexdigest())
     if cache is not None and keys is not None:
         cache.keep(sha.digest(), passport, keys.version, len(raw))
     return passport
@@ -143,7 +143,7 @@ def examine(
     findings.append(Finding(6, "signature", refusal))
     if refusal is not None:
         return findings, None
-    return findings, _passport(unverified, sha256(credential.encode()).hexdigest())
+    return findings, _passport(unverified, known, sha256(credential.encode()).hexdigest())
 
 
 def named_key(credential: str, acceptance: Acceptance) -> tuple[str, str] | None:
@@ -199,12 +199,12 @@ def _signature_refusal(unverified: Unverified, keys: KeySet | None) -> Refusal |
     return None
 
 
-def _passport(unverified: Unverified, digest: str) -> Passport:
+def _passport(unverified: Unverified, issuer: Issuer, digest: str) -> Passport:
     """The passport that `unverified` has become; the only place that holds the seal."""
     return Passport(
         _BY_VERIFICATION,
         unverified.format,
-        unverified.issuer,
+        issuer.id,  # equal, and one string for all of the issuer's passports
         unverified.agent,
         unverified.id,
         unverified.key_id,

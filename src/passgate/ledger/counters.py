@@ -15,6 +15,9 @@ MOST_UNVOUCHED = 100_000
 _INSPECTED = 4  # more than one, so that the dead go faster than the new come
 _INSPECTED_WHEN_FULL = 16
 
+# What counts client addresses: constraints, the anonymous tier, and dry runs.
+_ADDRESSES = frozenset({"address", "anonymous", "checks"})
+
 
 class Counters:
     """Counters by name, `<kind>/<window>/<subject>`.
@@ -119,7 +122,7 @@ class _Roster:
 def _is_unvouched(subject: str) -> bool:
     """Whether anybody can invent this subject, going by how `core.constraints.subjects` names."""
     what, _, rest = subject.partition("|")
-    return what == "address" or rest.startswith(("did%3A", "self%3A"))
+    return what in _ADDRESSES or rest.startswith(("did%3A", "self%3A"))
 
 
 @lru_cache(maxsize=1024)

@@ -7,6 +7,7 @@ import structlog
 
 from passgate.core.constraints import refusal_for
 from passgate.core.constraints.base import Charge
+from passgate.core.constraints.subjects import subject_of_address
 from passgate.core.decision import Plan, conclude, decide
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, Wire, canonical_request
@@ -21,6 +22,7 @@ from passgate.record import Record
 if TYPE_CHECKING:
     from passgate.proxy.enforcer import Enforcer
 
+_CHECKS_PER_MINUTE = 120
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _WAIT = Wait()
 _logger = structlog.get_logger("passgate")
@@ -29,8 +31,8 @@ _logger = structlog.get_logger("passgate")
 class Case:
     """One request under judgement. Policy, trust and time are read once, at its start."""
 
-    __slots__ = ("_enforcer", "_forward", "_gone", "_record", "_request", "_resume", "_wire",
-                 "now", "plan", "trust", "world")  # fmt: skip
+    __slots__ = ("_enforcer", "_forward", "_gone", "_record", "_request", "_reservation",
+                 "_resume", "_wire", "now", "plan", "trust", "world")  # fmt: skip
 
     def __init__(self, enforcer: "Enforcer", wire: Wire, resume: Callable[[Step], None]) -> None:
         self._enforcer = enforcer
@@ -38,6 +40,7 @@ class Case:
         self._resume = resume
         self._gone = False
         self._forward: Forward | None = None
+        self._reservation: Reservation | None = None
         self.world = enforcer.world
         self.trust = enforcer.keeper.trust
         self.now = enforcer.clock()
@@ -146,6 +149,19 @@ class Case:
                 return refusal_for(balance.charge, balance.reset_s)
         return None
 
+    def take_check(self) -> Refusal | None:
+        """Counts one dry run of this client, and refuses where there were too many."""
+        client = self._record.client
+        name = f"rate/60/checks|{subject_of_address(client)}"
+        charge = Charge(name, "rate", 60, 1, _CHECKS_PER_MINUTE, "check")
+        taken = self._enforcer.ledger.reserve((charge,), self.now)
+        if isinstance(taken, Reservation):
+            self._enforcer.ledger.settle(taken, None, self.now)
+            self._enforcer.tally.checks += 1
+            return None
+        wait = taken.retry_after_s if isinstance(taken, Shortfall) else None
+        return Refusal("rate_limited", "Too many dry runs.", retry_after_s=wait or 60)
+
     def abandon(self) -> None:
         """The client went away while its request waited: nothing of it may be forwarded."""
         self._gone = True
@@ -176,6 +192,7 @@ class Case:
         enforcer = self._enforcer
         record = self._record
         record.decision = "allow"
+        self._reservation = reservation
         forward = self._prepare(reservation)
         self._forward = forward
         enforcer.allowed(record, reservation)
@@ -307,6 +324,7 @@ class Case:
 
     def _let_go(self) -> None:
         """After a failure of our own: give back what was reserved, since nothing was sent."""
-        forward = self._forward
-        if forward is not None and forward.reservation is not None:
-            self._enforcer.ledger.release(forward.reservation, self.now)
+        if self._reservation is not None:
+            self._enforcer.ledger.release(self._reservation, self.now)
+        if self._forward is not None:
+            self._enforcer.inflight -= 1

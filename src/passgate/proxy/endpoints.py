@@ -168,6 +168,9 @@ class Endpoints:
 
     def with_body(self, case: "Case", request: Request) -> Step:
         """`POST /check`: what would be decided, without charging anything."""
+        too_many = case.take_check()
+        if too_many is not None:
+            return case.refuse(too_many)
         asked = read_dry_run(request)
         if isinstance(asked, Refusal):
             return case.refuse(asked)

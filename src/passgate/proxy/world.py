@@ -20,4 +20,3 @@ class World:
     strict: bool
     allow_reads: bool
     judged_body_bytes: int
-    cut_on_revocation: bool

@@ -67,7 +67,8 @@ def test_the_cost_is_the_routes_else_the_catalogs(
 
 
 @pytest.mark.parametrize(
-    "cost", ["-1", "1.5", "1.0", "1e3", "", "x", "0x1", "01", "9007199254740992", "%C2%B2", "+1", "1%20"]
+    "cost",
+    ["-1", "1.5", "1.0", "1e3", "", "x", "0x1", "01", "9007199254740992", "%C2%B2", "+1", "1%20"],
 )
 def test_a_cost_that_is_no_whole_number_of_cents_is_refused(cost: str) -> None:
     assert refused(facts({"cost_cents": "query:c"}, f"c={cost}", 7)) == ("request_malformed", 400)
@@ -102,14 +103,18 @@ def test_an_amount_may_be_a_text() -> None:
     assert found.amount == (740, 2)
 
 
-@pytest.mark.parametrize("amount", [b"1e3", b"-1", b'"7,42"', b"null", b"1234567890123456789", b"[]"])
+@pytest.mark.parametrize(
+    "amount", [b"1e3", b"-1", b'"7,42"', b"null", b"1234567890123456789", b"[]"]
+)
 def test_an_amount_that_is_no_plain_decimal_is_refused(amount: bytes) -> None:
     body = b'{"amount": ' + amount + b"}"
     assert refused(facts({"amount": "body:/amount"}, body=body)) == ("request_malformed", 400)
 
 
 @pytest.mark.parametrize("fact", ["vendor", "resource", "domain", "currency"])
-@pytest.mark.parametrize("value", [b"5", b'""', b'"a\\u0000"', b'"\\ud800"', b'"' + b"a" * 3000 + b'"'])
+@pytest.mark.parametrize(
+    "value", [b"5", b'""', b'"a\\u0000"', b'"\\ud800"', b'"' + b"a" * 3000 + b'"']
+)
 def test_a_text_fact_that_is_no_plain_text_is_refused(fact: str, value: bytes) -> None:
     body = b'{"f": ' + value + b"}"
     assert refused(facts({fact: "body:/f"}, body=body)) == ("request_malformed", 400)

@@ -120,9 +120,7 @@ def test_a_passport_beyond_ascii_comes_out_for_its_shape_to_be_refused() -> None
 
 
 def test_keep_passport_forwards_it() -> None:
-    found = sort(
-        (b"x-agent-passport", b"e"), (b"authorization", b"Passport e"), keep_passport=True
-    )
+    found = sort((b"x-agent-passport", b"e"), (b"authorization", b"Passport e"), keep_passport=True)
     assert found.forward == b"X-Agent-Passport: e\r\nAuthorization: Passport e\r\n"
     assert choose_credential(found.presented) == "e"
 

@@ -52,7 +52,7 @@ def test_a_host_has_one_spelling(text: str, expected: tuple[str, int | None]) ->
         "a\x00b",
         "a\n",
         "café",
-        "ａ",
+        "\uff41",
         "2130706433",
         "0x7f000001",
         "0x7f.1",

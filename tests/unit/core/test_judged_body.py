@@ -134,7 +134,7 @@ def test_depth_is_bounded() -> None:
         ("0x10", None),
         (" 1", None),
         ("1\n", None),
-        ("١", None),
+        ("\u0661", None),
         ("", None),
     ],
 )

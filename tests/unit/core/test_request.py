@@ -55,7 +55,20 @@ def test_methods_are_judged_as_sent(method: str) -> None:
 
 @pytest.mark.parametrize(
     "method",
-    ["CONNECT", "TRACE", "connect", "Trace", "get", "Post", "dElEtE", "", "GE T", "GET\n", "Ü", "A" * 65],
+    [
+        "CONNECT",
+        "TRACE",
+        "connect",
+        "Trace",
+        "get",
+        "Post",
+        "dElEtE",
+        "",
+        "GE T",
+        "GET\n",
+        "Ü",
+        "A" * 65,
+    ],
 )
 def test_methods_that_are_not_accepted(method: str) -> None:
     """Also a known method in other letters, as some servers take it for the known one."""

@@ -10,9 +10,7 @@ from passgate.core.sources import Reader, Source, parse_source
 RULES = RequestRules(header_rules())
 
 
-def request(
-    query: str = "", *headers: tuple[bytes, bytes], body: bytes | None = None
-) -> Request:
+def request(query: str = "", *headers: tuple[bytes, bytes], body: bytes | None = None) -> Request:
     target = b"/x?" + query.encode("latin-1")
     sent = [(b"Host", b"a"), (b"Content-Type", b"application/json"), *headers]
     found = canonical_request(Wire("POST", target, sent, "192.0.2.1"), RULES)

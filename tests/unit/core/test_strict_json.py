@@ -1,6 +1,8 @@
 """Strict JSON: one text, one reading."""
 
+import contextlib
 from decimal import Decimal
+from time import perf_counter
 
 import pytest
 
@@ -77,6 +79,25 @@ def test_brackets_in_texts_and_side_by_side_are_no_depth() -> None:
     raw = b'["[[[[\\"[[[[",' + b",".join([b"[]"] * 500) + b',"{{{{"]'
 
     assert len(loads(raw)) == 502
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b'["' + b'[\\"' * 21_000, id="a string full of quotes that never ends"),
+        pytest.param(b"[" * 30_000 + b'"' * 30_000, id="brackets, then quotes"),
+        pytest.param(b'["' + b"\\" * 60_000, id="backslashes"),
+        pytest.param((b"[" * 32 + b"]" * 32) * 1000, id="side by side, as deep as may be"),
+        pytest.param(b"[" + b"[]," * 20_000 + b"[]]", id="flat"),
+    ],
+)
+def test_hostile_texts_take_no_time_by_the_square(raw: bytes) -> None:
+    """64 KiB are judged in milliseconds; a reader with backtracking needs many seconds."""
+    before = perf_counter()
+    with contextlib.suppress(ValueError):
+        loads(raw)
+
+    assert perf_counter() - before < 1.0
 
 
 def test_a_whole_surrogate_pair_is_one_character() -> None:

@@ -434,11 +434,11 @@ class TestRevocation:
 
     def test_old_keys_and_old_lists_are_stale(self) -> None:
         """By whichever clock says more; exactly at the limit they are not yet."""
-        limit, past = 3600, 3600.1
-        for age in ((limit, 0), (0, limit), (-limit, limit)):
+        limit, past = 3600.0, 3600.1
+        for age in ((limit, 0.0), (0.0, limit), (-limit, limit)):
             read_at = Instant(NOW.wall - age[0], NOW.boot - age[1])
             assert self.judged(revocations(read_at=read_at), keys=key_set(read_at=read_at)) == "ok"
-        for age in ((past, 0), (0, past), (-past, past)):
+        for age in ((past, 0.0), (0.0, past), (-past, past)):
             read_at = Instant(NOW.wall - age[0], NOW.boot - age[1])
             assert self.judged(None, keys=key_set(read_at=read_at)) == "trust_stale"
             assert self.judged(revocations(read_at=read_at)) == "trust_stale"

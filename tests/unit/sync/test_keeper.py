@@ -578,6 +578,40 @@ def test_a_list_from_a_file_waits_for_the_keys_of_another_machine(
     run(scenario())
 
 
+def test_a_list_that_came_before_the_first_keys_is_judged_by_them(world: World) -> None:
+    async def scenario() -> None:
+        arrived = asyncio.Event()
+        world.remote("test:keys", jwks(LAB)).gate = arrived.wait
+        listed = world.remote("test:list", world.signed(("passport", "p")))
+        keeper = world.keeper(world.settings())
+        await keeper.start()
+        await settled()
+        assert listed.asked == [None]
+        arrived.set()
+        await loaded(keeper)
+        assert revoked(keeper) == {"p"}
+        assert row(keeper, "revocations")["failures_total"] == 0
+        await keeper.close()
+
+    run(scenario())
+
+
+def test_a_plain_list_is_confirmed_whatever_the_keys_are(world: World) -> None:
+    async def scenario() -> None:
+        world.remote("test:keys", "nonsense")
+        world.remote("test:list", '{"passport_ids": ["p"]}', tag='"1"')
+        keeper = world.keeper(world.settings())
+        await keeper.start()
+        await eventually(lambda: revoked(keeper) == {"p"})
+        await world.tick(62)
+        status = row(keeper, "revocations")
+        assert (status["error"], status["expires_at"]) == ("", None)
+        assert status["age_s"] < 5
+        await keeper.close()
+
+    run(scenario())
+
+
 def test_a_revoked_key_signs_no_further_list(world: World) -> None:
     async def scenario() -> None:
         world.remote("test:keys", jwks(LAB, ROTATED))

@@ -22,12 +22,14 @@ def read(credential: bytes, accepted: frozenset[str]) -> Unverified:
     for what is no passport at all. Three parts joined by dots are a JWS and nothing else.
     """
     if credential.count(b".") == 2:
-        if "jwt" not in accepted:
-            raise UnsupportedError("This gate does not accept passports in this format.")
-        return read_jwt(credential)
-    if _is_envelope(credential):
+        name = "jwt"
+    elif _is_envelope(credential):
+        name = "envelope"
+    else:
+        raise MalformedError("A passport is three parts of base64url, joined by dots.")
+    if name not in accepted or name not in FORMATS:
         raise UnsupportedError("This gate does not accept passports in this format.")
-    raise MalformedError("A passport is three parts of base64url, joined by dots.")
+    return FORMATS[name](credential)
 
 
 def _is_envelope(credential: bytes) -> bool:

@@ -112,10 +112,17 @@ def _audience(value: object) -> tuple[str, ...]:
 def _permissions(value: object) -> tuple[Permission, ...]:
     if type(value) is not list:
         raise MalformedError("The claim `permissions` must be a list.")
+    if len(value) <= 16 and all(type(entry) is str for entry in value):
+        return _all_bare(tuple(value))
     return tuple([_bare(entry) if type(entry) is str else _permission(entry) for entry in value])
 
 
-# Most passports of an issuer name the same few permissions: they share one object each.
+# Passports of an issuer mostly hold the same permissions: they share the tuple and its entries.
+@lru_cache(maxsize=1024)
+def _all_bare(patterns: tuple[str, ...]) -> tuple[Permission, ...]:
+    return tuple([_bare(pattern) for pattern in patterns])
+
+
 @lru_cache(maxsize=4096)
 def _bare(pattern: str) -> Permission:
     if not is_pattern(pattern):

@@ -26,6 +26,8 @@ def test_a_format_that_the_gate_does_not_accept_is_unsupported() -> None:
         read(credential().encode(), frozenset())
     with pytest.raises(UnsupportedError):
         read(ENVELOPE, JWT)
+    with pytest.raises(UnsupportedError):
+        read(ENVELOPE, frozenset({"jwt", "envelope"}))
 
 
 @pytest.mark.parametrize(
