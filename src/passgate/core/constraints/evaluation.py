@@ -7,6 +7,7 @@ costs one call per constraint that looks at the request, and none for those that
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from passgate.core.constraints import CONSTRAINTS
@@ -154,7 +155,7 @@ def compile_owed(owed: Iterable[Owed]) -> Compiled:
 
     unknown = sorted({key for each in by_subject.values() for key in each.unknown})
     steps = [_Step(_judge_unknown, key, place) for place, key in enumerate(unknown)]
-    results = [(key, "allow") for key in unknown]
+    results = [_result(key, "allow") for key in unknown]
     charges: list[Charge] = []
     judges_body = False
     terms: set[str] = set()
@@ -169,14 +170,14 @@ def compile_owed(owed: Iterable[Owed]) -> Compiled:
     ):
         if row.judge is not None:
             steps.append(_Step(row.judge, value, len(results)))
-            results.append((row.key, "allow"))
+            results.append(_result(row.key, "allow"))
             judges_body = judges_body or row.judges_body
         elif row.charge is not None:
             charges.extend(row.charge(value, subject))
-            results.append((row.key, "charge"))
+            results.append(_result(row.key, "charge"))
         elif row.key not in terms:
             terms.add(row.key)
-            results.append((row.key, "term"))
+            results.append(_result(row.key, "term"))
     taken = tuple(charges)
     said = tuple(results)
     return Compiled(
@@ -187,6 +188,12 @@ def compile_owed(owed: Iterable[Owed]) -> Compiled:
         judges_body=judges_body,
         passed=Evaluated(None, (), taken, said),
     )
+
+
+# One pair for all passports that owe the same constraint: there may be a hundred thousand of them.
+@lru_cache(maxsize=1024)
+def _result(key: str, said: str) -> tuple[str, str]:
+    return key, said
 
 
 def refusal_for(charge: Charge, retry_after_s: int | None) -> Refusal:
