@@ -10,13 +10,12 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from passgate.clock import Clock
 from passgate.log.checkpoint import Checkpoint, NoteKey, Signer, sign_checkpoint
-from passgate.log.history import History
-from passgate.log.merkle import Frontier
+from passgate.log.merkle import Frontier, leaf_hash
+from passgate.log.recover import Recovered
 from passgate.log.retention import remove_old, sync_directory, used_percent
 from passgate.log.segments import commit_line, header_line, segment_path
 from passgate.log.settings import MIB, LogSettings
@@ -80,9 +79,7 @@ class Committer:
         signer: Signer,
         settings: LogSettings,
         clock: Clock,
-        tree: Frontier,
-        segment: Path | None,
-        history: History,
+        found: Recovered,
         report: Callable[[Report], None],
         copy: Callable[[bytes], None] | None = None,
         retry_s: float = 1.0,
@@ -93,8 +90,7 @@ class Committer:
         self._key = key
         self._signer = signer
         self._clock = clock
-        self._tree = tree
-        self._history = history
+        self._history = found.history
         self._report = report
         self._copy = copy
         self._retry_s = retry_s
@@ -103,13 +99,22 @@ class Committer:
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="passgate-log", daemon=True)
-        self._path = segment
+        self._path = found.segment
         self._file = -1
-        self._good = 0  # bytes of the segment that are known to be on disk
-        self._end = 0  # bytes of the segment that were written
-        self._durable = tree.size
+        # Bytes of the segment that are known to be on disk, and that were written.
+        self._good = self._end = found.covered_bytes
+        self._tree = found.covered.copy()
+        self._durable = found.size
         self._durable_note = ""
         self._unsynced: list[_Blob] = []
+        # Leaves without a checkpoint, which the next one is over as well.
+        self._owed = [leaf_hash(line) for line in found.uncovered]
+        if found.uncovered:
+            # What a crash left uncovered is in the same state as what was written and not synced.
+            self._tree.extend(self._owed)
+            data = b"".join([line + b"\n" for line in found.uncovered])
+            self._end += len(data)
+            self._unsynced.append(_Blob(found.covered, self._tree.size, "", data, rotate=False))
         self._unsynced_bytes = 0
         self._broken = False
         self._current: Batch | None = None
@@ -206,11 +211,12 @@ class Committer:
         before = self._tree
         tree = before.copy()
         # Hashing small inputs keeps the interpreter lock; libsodium's signature releases it.
-        hashes = [sha256(b"\x00" + line).digest() for line in batch.lines]
+        hashes = [leaf_hash(line) for line in batch.lines]
         tree.extend(hashes)
         note = self._signed(tree)
         self._tree = tree
-        data = b"\n".join([*batch.lines, commit_line(note, hashes)])
+        data = b"\n".join([*batch.lines, commit_line(note, self._owed + hashes)])
+        self._owed = []
         if self._copy is not None:
             self._copy(data)
         return _Blob(before, tree.size, note, data, batch.rotate)
@@ -260,7 +266,6 @@ class Committer:
     def _reopen(self, path: Path) -> None:
         """Go on with the segment that recovery left."""
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        self._good = self._end = os.fstat(self._file).st_size
 
     def _begin(self, before: Frontier) -> bytes:
         """Open the segment that continues at `before`; returns the bytes that go first."""

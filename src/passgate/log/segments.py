@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from passgate.errors import DataError
-from passgate.log.checkpoint import NoteKey, open_checkpoint
+from passgate.log.checkpoint import Checkpoint, NoteKey, open_checkpoint
 from passgate.log.merkle import Frontier
 
 SUFFIX = ".jsonl"
@@ -114,11 +114,39 @@ def open_header(line: bytes, key: NoteKey) -> Frontier:
     return frontier
 
 
-def wrong_leaf(line: bytes, leaves: Sequence[bytes]) -> int | None:
-    """Which of the leaves since the last checkpoint is not the one this line was written over.
+def fault_of_commit(
+    line: bytes, leaves: Sequence[bytes], tree: Frontier, key: NoteKey, *, signature: bool = True
+) -> tuple[int | None, str] | None:
+    """What is wrong with a commit: its checkpoint line, or the leaves that it covers.
 
-    None when the line does not single one out.
+    `leaves` are the hashes since the checkpoint before, and `tree` includes them. The answer is
+    None, or (index of the leaf that is wrong, why), with None for the checkpoint line itself.
+    Without `signature` everything but the signature is looked at.
     """
+    if not leaves:
+        return None, "the checkpoint covers no line of its own"
+    root = tree.root()
+    claimed = Checkpoint(key.name, tree.size, root)
+    try:
+        note = note_of(line)
+        if signature:
+            claimed = open_checkpoint(note, key)
+    except ValueError as error:
+        return None, str(error)
+    if claimed.size != tree.size:
+        return None, f"it is over {claimed.size} lines, and {tree.size} stand before it"
+    if claimed.root != root or not note.startswith(claimed.body() + "\n"):
+        index = _singled_out(line, leaves)
+        if index is not None:
+            return index, "the line is not the one that was signed"
+        return 0, f"of the {len(leaves)} lines from here on, one is not the one that was signed"
+    if commit_line(note, leaves) != line:
+        return None, "the checkpoint line is not the one that was written after these lines"
+    return None
+
+
+def _singled_out(line: bytes, leaves: Sequence[bytes]) -> int | None:
+    """Which of the leaves is not the one that the checkpoint line was written over, if it says."""
     try:
         text = parse_line(line).get("leaves")
         hints = base64.b64decode(text, validate=True) if isinstance(text, str) else b""

@@ -19,13 +19,11 @@ from passgate.log.segments import (
     GATE_PUB,
     HISTORY,
     LOCK,
-    commit_line,
+    fault_of_commit,
     is_checkpoint,
     list_segments,
-    note_of,
     open_header,
     parse_line,
-    wrong_leaf,
 )
 
 
@@ -256,31 +254,14 @@ class _Walk:
 
     def _commit(self, path: Path, number: int, line: bytes) -> None:
         held, self._held = self._held, []
-        if not held:
-            raise _WrongError(path, number, "the checkpoint covers no line of its own")
-        try:
-            note = note_of(line)
-            checkpoint = open_checkpoint(note, self._key)
-        except ValueError as error:
-            raise _WrongError(path, number, error) from None
         hashes = [hashed for _, _, hashed in held]
         self._tree.extend(hashes)
-        root = self._tree.root()
-        if checkpoint.size != self._tree.size:
-            why = f"it is over {checkpoint.size} lines, and {self._tree.size} stand before it"
-            raise _WrongError(path, number, why)
-        if checkpoint.root != root:
-            which = wrong_leaf(line, hashes)
-            if which is not None:
-                why = "the line is not the one that was signed"
-                raise _WrongError(path, held[which][0], why)
-            why = f"one of the lines {held[0][0]} to {held[-1][0]} is not the one that was signed"
-            raise _WrongError(path, held[0][0], why)
-        if commit_line(note, hashes) != line:
-            why = "the checkpoint line is not the one that was written after these lines"
-            raise _WrongError(path, number, why)
+        fault = fault_of_commit(line, hashes, self._tree, self._key)
+        if fault is not None:
+            index, why = fault
+            raise _WrongError(path, number if index is None else held[index][0], why)
         self._found.checkpoints += 1
-        self._meet(path, number, root)
+        self._meet(path, number, self._tree.root())
 
     def _leaf(self, path: Path, number: int, line: bytes) -> None:
         try:

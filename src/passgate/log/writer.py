@@ -84,12 +84,12 @@ class Log:
         self._lock = lock
         self._copy = copy
         self._seen = found.passports
-        self._size = self._recovered_size = found.tree.size
-        self._durable = self._size
+        self._size = self._recovered_size = found.size
+        self._durable = found.covered.size
         self._note = sign_checkpoint(
-            Checkpoint(self._key.name, self._size, found.tree.root()), self._key, signer
+            Checkpoint(self._key.name, found.covered.size, found.covered.root()), self._key, signer
         )
-        self._segment_bytes = found.bytes
+        self._segment_bytes = found.covered_bytes
         self._segment_began = found.began or clock().wall
         self._pending: list[bytes] = []
         self._pending_bytes = 0
@@ -111,9 +111,7 @@ class Log:
             signer,
             settings,
             clock,
-            found.tree,
-            found.segment,
-            found.history,
+            found,
             self._hear,
             copy,
             retry_s,
@@ -234,7 +232,7 @@ class Log:
             self._gaps += 1
             self.append_event(
                 "gap",
-                {"reason": "crash", "uncovered": found.uncovered, "cut_bytes": found.cut},
+                {"reason": "crash", "uncovered": len(found.uncovered), "cut_bytes": found.cut},
             )
         written: asyncio.Future[bool] = self._loop.create_future()
         # Told either way: a full disk must not keep the gate from coming up and saying so.

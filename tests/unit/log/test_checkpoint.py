@@ -59,7 +59,7 @@ def test_no_byte_of_a_note_can_change(position: int) -> None:
     raw = bytearray(NOTE.encode())
     for bit in range(8):
         raw[position] ^= 1 << bit
-        with pytest.raises(ValueError, match="checkpoint|base64|codec"):
+        with pytest.raises(ValueError, match=r"checkpoint|base64|codec"):
             open_checkpoint(raw.decode(), NOTE_KEY)
         raw[position] ^= 1 << bit
 
@@ -81,7 +81,7 @@ def test_no_byte_of_a_note_can_change(position: int) -> None:
 )
 def test_other_spellings_are_refused(old: str, new: str) -> None:
     """Leading zeros, signs, extension lines and lookalikes are no checkpoint."""
-    with pytest.raises(ValueError, match="checkpoint|base64|codec"):
+    with pytest.raises(ValueError, match=r"checkpoint|base64|codec"):
         open_checkpoint(NOTE.replace(old, new, 1), NOTE_KEY)
 
 
