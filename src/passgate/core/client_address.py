@@ -115,7 +115,7 @@ def client_path(
     clients the request is refused: one of them was not written by a proxy.
     """
     start = normal_address(peer) or peer
-    if not trusted or start not in trusted:
+    if trusted is NO_PROXIES or start not in trusted:
         return ClientPath(start, (), False)
     path = None
     if forwarded_for:

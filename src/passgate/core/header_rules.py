@@ -10,12 +10,12 @@ from typing import Final
 
 from passgate.core.presented import READABLE_CARRIERS
 
-# Roles. A dropped header goes in silence; from KEPT on a header is forwarded, also when read.
+# Roles. A dropped header goes in silence; from PASSED on a header is forwarded, after it also read.
+INVALID: Final = -1
 DROPPED, HOST, PASSPORT, AUTHORIZATION, REFERENCE, CHAIN, PROOF = range(7)
 CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT, UPGRADE, VIA, TRACE = range(7, 14)
 FORWARDED_FOR, FORWARDED, FORWARDED_PROTO, FORWARDED_HOST = range(14, 18)
-KEPT: Final = 18
-PASSED, CONTENT_TYPE, CONTENT_ENCODING, ACCEPT, PREFER = range(KEPT, KEPT + 5)
+PASSED, CONTENT_TYPE, CONTENT_ENCODING, ACCEPT, PREFER = range(18, 23)
 
 # Headers by which some upstreams replace what was judged, or learn who calls. The gate drops them
 # by choice: `upstream.pass_headers` can let them through.
@@ -35,7 +35,7 @@ _OVERRIDES: Final = frozenset(
 )
 _OVERRIDE_PREFIXES: Final = (b"x-original-", b"x-forwarded-")
 OWN_PREFIXES: Final = (b"x-passport-", b"passport-")
-DROPPED_PREFIXES: Final = (*OWN_PREFIXES, b"proxy-", *_OVERRIDE_PREFIXES)
+_DROPPED_PREFIXES: Final = (*OWN_PREFIXES, b"proxy-", *_OVERRIDE_PREFIXES)
 
 ROLES: Final[Mapping[bytes, int]] = MappingProxyType(
     {
@@ -67,10 +67,46 @@ ROLES: Final[Mapping[bytes, int]] = MappingProxyType(
         b"prefer": PREFER,
     }
 )
+
 _ALNUM: Final = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-PLAIN_NAME: Final = _ALNUM + b"-"
+_PLAIN_NAME: Final = _ALNUM + b"-"
 TOKEN: Final = _ALNUM + b"!#$%&'*+-.^_`|~"  # tchar, RFC 9110 section 5.6.2
+_MAX_KEPT_NAMES: Final = 2048
+_MAX_KEPT_NAME: Final = 64
 _TO_HYPHEN: Final = bytes.maketrans(b"!#$%&'*+.^_`|~", b"-" * 14)
+
+
+class Roles(dict[bytes, int]):
+    """Roles by name as it was sent, worked out when a name is first seen.
+
+    Clients send the same few names, so nearly every look-up is one of a dict. Bounded, because
+    anyone may send any name.
+    """
+
+    def __init__(self, passed: frozenset[bytes]) -> None:
+        super().__init__()
+        self._passed = passed
+
+    def __missing__(self, name: bytes) -> int:
+        role = self._role(name)
+        if len(name) <= _MAX_KEPT_NAME:
+            if len(self) >= _MAX_KEPT_NAMES:
+                self.clear()
+            self[name] = role
+        return role
+
+    def _role(self, name: bytes) -> int:
+        if not name or name.translate(None, TOKEN):
+            return INVALID
+        lower = name.lower()
+        if lower in self._passed:
+            return PASSED
+        role = ROLES.get(lower)
+        if role is not None:
+            return role
+        if lower.startswith(_DROPPED_PREFIXES) or _is_disguised(lower):
+            return DROPPED
+        return PASSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +116,7 @@ class HeaderRules:
     carriers: frozenset[str]
     accept_bearer: bool
     keep_passport: bool
-    roles: Mapping[bytes, int]
+    roles: Roles
 
 
 def header_rules(
@@ -101,7 +137,7 @@ def header_rules(
             raise ValueError(
                 f"passports are read from {', '.join(READABLE_CARRIERS)} only, not {carrier!r}"
             )
-    roles = dict(ROLES)
+    passed = set()
     for name in pass_headers:
         lower = name.lower().encode()
         if not lower or lower.translate(None, TOKEN):
@@ -109,8 +145,8 @@ def header_rules(
         plain = lower.translate(_TO_HYPHEN)
         if not _is_override(plain) and (plain == lower or _is_taken(plain)):
             raise ValueError(f"{name!r} is no header that the gate drops by choice")
-        roles[lower] = PASSED
-    return HeaderRules(read, accept_bearer, keep_passport, roles)
+        passed.add(lower)
+    return HeaderRules(read, accept_bearer, keep_passport, Roles(frozenset(passed)))
 
 
 def _is_override(name: bytes) -> bool:
@@ -118,13 +154,13 @@ def _is_override(name: bytes) -> bool:
 
 
 def _is_taken(name: bytes) -> bool:
-    return name in ROLES or name.startswith(DROPPED_PREFIXES)
+    return name in ROLES or name.startswith(_DROPPED_PREFIXES)
 
 
-def is_disguised(name: bytes) -> bool:
+def _is_disguised(name: bytes) -> bool:
     """Whether a server that turns odd characters into one could take this name for another."""
     return b"_" in name or (
-        bool(name.translate(None, PLAIN_NAME)) and _is_taken(name.translate(_TO_HYPHEN))
+        bool(name.translate(None, _PLAIN_NAME)) and _is_taken(name.translate(_TO_HYPHEN))
     )
 
 
@@ -135,5 +171,5 @@ def reaches_upstream(name: bytes) -> bool:
     """
     role = ROLES.get(name)
     if role is not None:
-        return role >= KEPT
-    return not name.startswith(DROPPED_PREFIXES) and not name.translate(None, PLAIN_NAME)
+        return role >= PASSED
+    return not name.startswith(_DROPPED_PREFIXES) and not name.translate(None, _PLAIN_NAME)

@@ -18,17 +18,16 @@ from passgate.core.header_rules import (
     CONTENT_LENGTH,
     CONTENT_TYPE,
     DROPPED,
-    DROPPED_PREFIXES,
     EXPECT,
     FORWARDED,
     FORWARDED_FOR,
     FORWARDED_HOST,
     FORWARDED_PROTO,
     HOST,
-    KEPT,
+    INVALID,
     OWN_PREFIXES,
+    PASSED,
     PASSPORT,
-    PLAIN_NAME,
     PREFER,
     PROOF,
     REFERENCE,
@@ -39,7 +38,6 @@ from passgate.core.header_rules import (
     UPGRADE,
     VIA,
     HeaderRules,
-    is_disguised,
     reaches_upstream,
 )
 from passgate.core.presented import Presented, in_authorization
@@ -120,32 +118,27 @@ def sort_request(
     missing (HTTP/1.1) or repeated Host, framing that two parsers could read differently (RFC 9112
     section 6), and a Connection header that would take away what the gate judges.
     """
-    # All names and all values are looked at in one go each: what is left over is unusual.
-    odd = b"".join([name for name, _ in headers]).translate(None, PLAIN_NAME)
-    if odd and odd.translate(None, TOKEN):
-        return _BAD_NAME
+    # All values are looked at in one go: nothing may be left over.
     if b"".join([value for _, value in headers]).translate(None, _FIELD_VALUE):
         return _BAD_VALUE
 
-    role_of = rules.roles.get
+    roles = rules.roles
     seen: dict[int, list[bytes]] = {}
     lines: list[bytes] = []  # flat, four pieces a line: one join is cheaper than many
     for name, value in headers:
-        lower = name.lower()
-        role = role_of(lower)
-        if role is None:
-            if lower.startswith(DROPPED_PREFIXES) or (odd and is_disguised(lower)):
-                continue
-            if not lower:
-                return _BAD_NAME
+        role = roles[name]
+        if role >= PASSED:
             lines += (name, b": ", value, b"\r\n")
-        elif role:
-            if role >= KEPT:
-                lines += (name, b": ", value, b"\r\n")
-            if role in seen:
-                seen[role].append(value)
-            else:
-                seen[role] = [value]
+            if role == PASSED:
+                continue
+        elif role <= DROPPED:
+            if role == INVALID:
+                return _BAD_NAME
+            continue
+        if role in seen:
+            seen[role].append(value)
+        else:
+            seen[role] = [value]
 
     hosts = seen.pop(HOST, None)
     if hosts is None:
@@ -157,26 +150,12 @@ def sort_request(
     else:
         host = hosts[0]
 
+    # fmt: off
     sorted_headers = SortedHeaders(
-        host,
-        (),
-        b"",
-        b"",
-        b"",
-        None,
-        False,
-        False,
-        b"",
-        _NOTHING,
-        (),
-        (),
-        (),
-        (),
-        b"",
-        "",
-        b"",
+        host, (), b"", b"", b"", None, False, False, b"", _NOTHING, (), (), (), (), b"", "", b"",
         b"",
     )
+    # fmt: on
     if seen:
         refusal = _read(sorted_headers, seen, lines, rules, http_minor)
         if refusal is not None:
@@ -196,7 +175,7 @@ def _read(
     for role, values in seen.items():
         value = values[0].strip(b" \t")
         if role == ACCEPT:
-            into.accept = b", ".join(values)
+            into.accept = value if len(values) == 1 else b", ".join(values)
         elif role in (CONTENT_TYPE, CONTENT_ENCODING):
             if len(values) > 1:
                 return _BAD_CONTENT
@@ -206,9 +185,8 @@ def _read(
                 into.content_encoding = value
         elif role == PASSPORT:
             kind = "credential" if "x-agent-passport" in rules.carriers else "unread"
-            into.presented += tuple(
-                [Presented("x-agent-passport", each.strip(b" \t"), kind) for each in values]
-            )
+            for each in values:
+                into.presented += (Presented("x-agent-passport", each.strip(b" \t"), kind),)
             if rules.keep_passport:
                 for each in values:
                     lines += (b"X-Agent-Passport", b": ", each, b"\r\n")

@@ -282,3 +282,15 @@ def test_connection_names_of_several_headers() -> None:
 def test_values_that_the_gate_sets_are_visible_ascii(text: str, value: bytes) -> None:
     """Escaped so that no two values come out the same."""
     assert header_value(text) == value
+
+
+def test_the_memory_of_names_is_bounded() -> None:
+    """Anyone may send any name: neither many of them nor long ones are kept."""
+    rules = header_rules()
+    for number in range(5000):
+        sort_request([HOST, (b"X-%d" % number, b"1"), (b"X-" + b"y" * 70, b"1")], rules)
+    assert len(rules.roles) <= 2048
+    assert max(map(len, rules.roles)) <= 64
+    found = sort_request([HOST, (b"X-1", b"1"), (b"X-Passport-Id", b"1")], rules)
+    assert isinstance(found, SortedHeaders)
+    assert found.forward == b"X-1: 1\r\n"
