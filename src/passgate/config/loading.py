@@ -10,10 +10,11 @@ from passgate.config.environment import expand
 from passgate.config.keys import KEYS
 from passgate.config.kinds import BAD, At
 from passgate.config.model import Config
-from passgate.config.problems import Problems
+from passgate.config.problems import Problem, Problems
 from passgate.config.reading import read_tree
 from passgate.config.validation import validate
 from passgate.config.yaml_loader import MAX_BYTES, Broken, read_yaml
+from passgate.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,8 @@ def load_config(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        problems.add(0, f"this file cannot be read: {error.strerror}")
-        problems.raise_if_any()
-        raise  # unreachable: there is one
+        problem = Problem(str(path), 0, f"this file cannot be read: {error.strerror}")
+        raise ConfigError([str(problem)]) from None
     node = read_yaml(raw, problems, expand=lambda text: expand(text, environ))
     if isinstance(node, Broken):
         problems.raise_if_any()

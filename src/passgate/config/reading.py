@@ -53,7 +53,7 @@ def _section(section: str, node: MappingNode, at: At, line: int) -> Tree:
             here.lines[here.path] = key_line
             tree[name] = _value(row, node.entries[name], here, key_line)
         elif row.default == COMPULSORY:
-            here.problem(line, f"is compulsory: {row.doc[0].lower()}{row.doc[1:]}")
+            here.problem(line, f"is compulsory: {_lowered(row.doc)}")
             tree[name] = BAD
         elif not row.refused:
             tree[name] = _value(row, node_of(row.default, line), here, line)
@@ -124,6 +124,11 @@ def _no_section(row: Key, node: Node, at: At) -> Any:
         inside = at.path.endswith("]") or at.path.rpartition(".")[0] == row.path
         at.problem(node.line, f"must be {'a section' if inside else row.kind.name}")
     return BAD
+
+
+def _lowered(sentence: str) -> str:
+    """A sentence as it goes on after a colon; an abbreviation keeps its capitals."""
+    return sentence if sentence[1].isupper() else sentence[0].lower() + sentence[1:]
 
 
 def _written(value: Any) -> str:

@@ -36,16 +36,27 @@ def _section(section: str) -> dict[str, Any]:
         "properties": {name: _key(row) for name, row in rows.items()},
         "additionalProperties": False,
     }
-    required = [name for name, row in rows.items() if row.default == COMPULSORY]
+    required = [name for name, row in rows.items() if _is_compulsory(row)]
     if required:
         schema["required"] = required
     return schema
 
 
+def _is_compulsory(row: Key) -> bool:
+    """Whether a key, or a key in a section that is always there, must be given."""
+    if not isinstance(row.kind, Section):
+        return bool(row.default == COMPULSORY)
+    if row.kind.optional:
+        return False
+    return any(_is_compulsory(inside) for inside in CHILDREN.get(row.path, {}).values())
+
+
 def _key(row: Key) -> dict[str, Any]:
     schema: dict[str, Any]
     if isinstance(row.kind, Section):
-        schema = _section(row.path) | {"type": ["object", "null"]}
+        schema = _section(row.path)
+        if not _is_compulsory(row):
+            schema["type"] = ["object", "null"]
     elif isinstance(row.kind, Sections) and row.kind.named:
         schema = {"type": "object", "additionalProperties": _section(f"{row.path}.*")}
     elif isinstance(row.kind, Sections):

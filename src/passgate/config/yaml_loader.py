@@ -109,7 +109,10 @@ def read_yaml(
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         sentence = " ".join(part for part in (error.context, error.problem) if part)
-        reading.problem(mark.line + 1 if mark else 0, f"this is not YAML: {sentence}")
+        line = mark.line + 1 if mark else 0
+        if expand is not None and "${" in "".join(text.splitlines()[line - 1 : line]):
+            sentence += " (within { } and [ ] a value with ${...} needs quotes)"
+        reading.problem(line, f"this is not YAML: {sentence}")
     except (yaml.YAMLError, ValueError, OverflowError, IndexError):
         # The parser lets these through for escapes and directives with absurd numbers.
         reading.problem(0, "this is not YAML: a directive or an escape is out of range")
