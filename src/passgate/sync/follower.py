@@ -223,12 +223,7 @@ class Follower(ABC, Generic[Learnt]):
 
     def _confirm(self, started: Instant) -> None:
         assert self.value is not None
-        try:
-            self.check_confirmed()
-        except ValueError:
-            # The next answer must be a whole one, to be judged anew.
-            self.memory = replace(self.memory, etag=None)
-            raise
+        self.check_confirmed()
         self.value = replace(self.value, read_at=started)
         self._changed(self, False)
 

@@ -473,6 +473,27 @@ def test_a_list_played_back_is_refused_also_after_a_restart(world: World) -> Non
     run(scenario())
 
 
+def test_it_is_the_newest_copy_that_a_restart_finds(world: World) -> None:
+    async def scenario() -> None:
+        world.remote("test:keys", jwks(LAB))
+        listed = world.remote("test:list", world.signed())
+        keeper = world.keeper(world.settings())
+        await keeper.start()
+        await loaded(keeper)
+        listed.body = world.signed(("passport", "p"), ahead=1).encode()
+        await world.tick(61)
+        await loaded(keeper)
+        await keeper.close()
+
+        listed.body = SourceError("down")
+        again = world.keeper(world.settings())
+        await again.start()
+        assert revoked(again) == {"p"}
+        await again.close()
+
+    run(scenario())
+
+
 def test_a_plain_list_does_not_replace_a_signed_one_of_the_same_source(world: World) -> None:
     async def scenario() -> None:
         world.remote("test:keys", jwks(LAB))
