@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from passgate.config import load_config
+from passgate.errors import ConfigError
+
 Problems = Callable[..., list[str]]
 Load = Callable[..., Any]
 
@@ -495,19 +498,19 @@ def test_an_empty_file_says_what_is_needed(problems_of: Problems) -> None:
 
 def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     """A missing file and a directory are problems like any other."""
-    from passgate.config import load_config
-    from passgate.errors import ConfigError
-
     with pytest.raises(ConfigError, match=r"none\.yaml:1: this file cannot be read: No such file"):
         load_config(tmp_path / "none.yaml", {})
     with pytest.raises(ConfigError, match=":1: this file cannot be read: Is a directory"):
         load_config(tmp_path, {})
 
 
-def test_problems_never_steer_a_terminal(problems_of: Problems) -> None:
+def test_problems_never_steer_a_terminal(problems_of: Problems, tmp_path: Path) -> None:
     """What the file holds is shown escaped, in one line."""
     (problem,) = problems_of(HEAD + 'gate: {id: "a\\e[2J\\nb"}\n')
     assert problem.isprintable()
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "none\x1b[2J.yaml", {})
+    assert caught.value.problems[0].isprintable()
 
 
 CATALOG = {

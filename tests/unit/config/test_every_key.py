@@ -288,6 +288,8 @@ def test_the_policy_is_told_what_the_core_decides_by(load: Any) -> None:
     assert rules.headers.carriers == {"authorization"}
     assert rules.headers.accept_bearer
     assert rules.headers.keep_passport
+    assert rules.headers != build_policy(load({}).config).request_rules.headers
+    assert rules.headers.roles[b"x-original-url"] != rules.headers.roles[b"x-rewrite-url"]
     assert "10.1.2.3" in rules.trusted_proxies
     assert "11.1.2.3" not in rules.trusted_proxies
     route = policy.routes.match("GET", "/a")
