@@ -26,6 +26,7 @@ WATCH_S: Final = 1.0
 ASK_INTERVAL_S: Final = 10.0
 """The shortest time between two readings that unknown keys ask for."""
 
+_NOTE_EVERY_S: Final = 10.0  # a confirmation less on disk only makes a copy look older
 _STEP_S: Final = 5.0  # asyncio's sleep stands still while the machine sleeps; due times do not
 _FIRST_RETRY_S: Final = 1.0
 _LONGEST_RETRY_S: Final = 300.0
@@ -83,6 +84,7 @@ class Follower(ABC, Generic[Learnt]):
         self._store = store
         self._changed: Callable[[Follower[Learnt], bool], None] = changed
         self._saved = False
+        self._noted_boot = float("-inf")
         self._wake = asyncio.Event()
         self._asked = False
         self._hastened = False
@@ -234,6 +236,9 @@ class Follower(ABC, Generic[Learnt]):
             return
         try:
             if self._saved:
+                if read_at.boot - self._noted_boot < _NOTE_EVERY_S:
+                    return
+                self._noted_boot = read_at.boot
                 await asyncio.to_thread(
                     store.confirm, self.issuer, self.kind, memory.digest, read_at
                 )
@@ -256,6 +261,7 @@ class Follower(ABC, Generic[Learnt]):
                 " see to gate.data_dir"
             ) from None
         self._saved = True
+        self._noted_boot = read_at.boot
 
 
 def _digest(data: bytes) -> str:

@@ -449,6 +449,22 @@ def test_a_confirmation_is_remembered_over_a_restart(world: World) -> None:
     run(scenario())
 
 
+def test_confirmations_are_written_no_more_often_than_they_matter(world: World) -> None:
+    async def scenario() -> None:
+        world.remote("test:keys", jwks(LAB), tag='"k"')
+        keeper = world.keeper(world.settings(revocations=None, refresh_s=1.0))
+        await keeper.start()
+        await loaded(keeper)
+        written: set[float] = set()
+        for _ in range(60):
+            await world.tick(1)
+            written |= {p.stat().st_mtime_ns for p in world.directory.glob("trust/*.seen")}
+        await keeper.close()
+        assert len(written) == 6
+
+    run(scenario())
+
+
 def test_a_list_played_back_is_refused_also_after_a_restart(world: World) -> None:
     async def scenario() -> None:
         old, new = world.signed(), world.signed(("passport", "p"), ahead=1)
