@@ -88,20 +88,20 @@ def _seed(text: str, path: Path) -> bytes:
 def _read_private(path: Path) -> str | None:
     """The text of a private file, or None; raises `KeyFileError` if others may read it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Without waiting, as a named pipe in the file's place would make it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            # The open file is asked, not the path, so that it cannot be exchanged in between.
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode) or mode & 0o077:
+                raise KeyFileError(f"{path} is open to others; run: chmod 600 {path}")
+            return os.read(descriptor, 4096).decode("ascii", "replace")
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        # The open file is asked, not the path, so that it cannot be exchanged in between.
-        mode = os.fstat(file.fileno()).st_mode
-        if not stat.S_ISREG(mode) or mode & 0o077:
-            raise KeyFileError(f"{path} is open to others; run: chmod 600 {path}")
-        try:
-            return file.read(4096).decode("ascii")
-        except UnicodeDecodeError:
-            return ""
 
 
 def _write_private(path: Path, text: str) -> str:
