@@ -110,7 +110,7 @@ class MemoryLedger:
         counter = self._by_name.get(refused.counter)
         if counter is None:
             return Shortfall(refused, 0, _FULL_TABLE_RETRY_S)
-        needed = sum(c.amount for c in charges[: index + 1] if c.counter == refused.counter)
+        needed = sum(c.amount for c in charges if c.counter == refused.counter)
         limit = min(refused.limit, GREATEST)
         left = max(0, limit - counter.used_at(ms, wall))
         return Shortfall(refused, left, counter.wait_s(ms, wall, needed, limit))

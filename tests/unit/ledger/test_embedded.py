@@ -78,22 +78,30 @@ def spent(ledger: EmbeddedLedger, charge: Charge) -> int:
     return charge.limit - ledger.balances((charge,), NOW)[0].remaining
 
 
+_MADE: list[EmbeddedLedger] = []
+
+
 def made(path: Path, log: Log, **options: Any) -> EmbeddedLedger:
-    return EmbeddedLedger(path / "ledger.db", log.size, log.on_disk, **options)
+    _MADE.append(EmbeddedLedger(path / "ledger.db", log.size, log.on_disk, **options))
+    return _MADE[-1]
 
 
 async def killed(ledger: EmbeddedLedger) -> None:
     """Ends it as kill -9 would: no last snapshot."""
-    assert ledger._keeping is not None
-    ledger._keeping.cancel()
-    await asyncio.gather(ledger._keeping, return_exceptions=True)
+    if ledger._keeping is not None:
+        ledger._keeping.cancel()
+        await asyncio.gather(ledger._keeping, return_exceptions=True)
     await ledger._file.close()
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(60):
-            await scenario()
+        try:
+            async with asyncio.timeout(60):
+                await scenario()
+        finally:  # where a scenario failed, the files' threads would outlive it
+            while _MADE:
+                await killed(_MADE.pop())
 
     asyncio.run(bounded())
 

@@ -1,0 +1,345 @@
+"""What every ledger owes, against a model that is a list of everything ever taken.
+
+The model knows no buckets and no windows' state: it adds up what was taken within an interval. A
+durable ledger is also killed at any point, with whatever of its log was not on disk lost.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from passgate.core.constraints.base import Charge
+from passgate.core.instant import Instant
+from passgate.ledger import LEDGERS
+from passgate.ledger.embedded import EmbeddedLedger
+from passgate.ledger.protocol import Reservation, Shortfall, StandingLedger
+
+MIDNIGHT = datetime(2028, 2, 28, tzinfo=UTC).timestamp()
+COUNTERS = (
+    ("rate/60/agent|i|a", 4),
+    ("rate/60/address|192.0.2.1", 3),
+    ("rate/7/agent|i|a", 2),
+    ("spend/3600/agent|i|a", 100),
+    ("spend/daily/agent|i|a", 120),
+    ("spend/weekly/agent|i|a", 400),
+    ("spend/monthly/agent|i|a", 900),
+    ("spend/total/passport|i|p", 3000),
+    ("total/total/passport|i|p", 60),
+    ("concurrent/now/agent|i|a", 3),
+)
+SECONDS = st.sampled_from(
+    [0.0, 0.25, 0.5, 1.0, 6.5, 7.0, 7.117, 30.0, 59.5, 60.0, 61.0, 3600.0, 86400.0]
+)
+
+
+def charge(which: int, amount: int) -> Charge:
+    name, limit = COUNTERS[which]
+    kind, window, _ = name.split("/")
+    if kind != "spend":
+        amount = 1
+    return Charge(name, kind, int(window) if window.isdigit() else window, amount, limit, "k")
+
+
+CHARGES = st.lists(
+    st.builds(
+        charge,
+        st.integers(0, len(COUNTERS) - 1),
+        st.sampled_from([0, 1, 20, 50, 60, 100, 120, 130]),
+    ),
+    max_size=5,
+).map(tuple)
+
+
+@dataclass
+class Entry:
+    """Something taken, when (on both scales, in milliseconds), and what of it is left."""
+
+    counter: str
+    amount: int
+    wall: int
+    steady: int
+
+
+@dataclass
+class Held:
+    reservation: Reservation
+    entries: list[Entry]
+    decision_id: str
+
+
+def period(unit: str, ms: int) -> object:
+    """The calendar window that a moment lies in, by the standard library's own arithmetic."""
+    day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)).date()
+    return {
+        "daily": day,
+        "weekly": day.isocalendar()[:2],
+        "monthly": (day.year, day.month),
+        "total": None,
+    }[unit]
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    kind = "memory"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.directory = tempfile.TemporaryDirectory()
+        self.clock_wall = MIDNIGHT - 100
+        self.clock_boot = 50.0
+        self.lead = self.clock_wall - self.clock_boot
+        self.wall = self.steady = 0
+        self.entries: list[Entry] = []
+        self.in_flight = 0
+        self.held: list[Held] = []
+        self.ended: list[Reservation] = []
+        self.exact = True  # no crash yet: not one too many is counted
+        self.log: list[dict[str, Any]] = []
+        self.durable = 0
+        self.decisions = 0
+        self.floor = (0, 0)  # the latest times that a snapshot on disk has seen
+        self.ledger = self.made()
+        self.runner.run(self.ledger.start(self.read_log, 0))
+
+    def made(self) -> StandingLedger:
+        path = Path(self.directory.name, "ledger.db")
+        return LEDGERS[self.kind](path, lambda: len(self.log), lambda: self.durable)
+
+    def read_log(self, start: int) -> Iterator[Mapping[str, Any]]:
+        return iter(self.log[start:])
+
+    def teardown(self) -> None:
+        self.durable = len(self.log)
+        self.runner.run(self.ledger.stop())
+        self.runner.close()
+        self.directory.cleanup()
+
+    # The model.
+
+    def see(self) -> Instant:
+        self.lead = max(self.lead, self.clock_wall - self.clock_boot)
+        self.wall = max(self.wall, int(self.clock_wall * 1000))
+        self.steady = max(self.steady, int((self.clock_boot + self.lead) * 1000))
+        return Instant(self.clock_wall, self.clock_boot)
+
+    def used(self, counter: str, *, extra_sixtieth: bool = False) -> int:
+        """What was taken in the window that ends now; with a sixtieth more of a sliding one."""
+        kind, window, _ = counter.split("/")
+        if kind == "concurrent":
+            return self.in_flight
+        entries = [e for e in self.entries if e.counter == counter]
+        if window.isdigit():
+            length = int(window) * 1000
+            if extra_sixtieth:
+                length = length * 61 // 60 + 1
+            return sum(e.amount for e in entries if self.steady - e.steady < length)
+        now = period(window, self.wall)
+        return sum(e.amount for e in entries if period(window, e.wall) == now)
+
+    def append(self, kind: str, **members: Any) -> None:
+        moment = datetime.fromtimestamp(0, UTC) + timedelta(
+            milliseconds=int(self.clock_wall * 1000)
+        )
+        time = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.log.append({"kind": kind, "seq": len(self.log), "time": time, **members})
+
+    # What happens.
+
+    @rule(seconds=SECONDS)
+    def time_passes(self, seconds: float) -> None:
+        self.clock_wall += seconds
+        self.clock_boot += seconds
+
+    @rule(seconds=st.sampled_from([-7200.0, -61.0, -1.5, 30.0, 3600.0]))
+    def the_wall_clock_is_set(self, seconds: float) -> None:
+        self.clock_wall += seconds
+
+    @rule(charges=CHARGES)
+    def a_request_reserves(self, charges: tuple[Charge, ...]) -> None:
+        now = self.see()
+        before = self.ledger.balances(charges, now)
+        taken = self.ledger.reserve(charges, now)
+        asked: dict[str, int] = {}
+        for c in charges:
+            asked[c.counter] = asked.get(c.counter, 0) + c.amount
+        limits = dict(COUNTERS)
+        if isinstance(taken, Shortfall):
+            assert self.ledger.balances(charges, now) == before
+            counter = taken.charge.counter
+            assert taken.remaining < asked[counter]
+            if self.exact:
+                used = self.used(counter, extra_sixtieth=True)
+                assert used + asked[counter] > limits[counter], "refused without need"
+            assert (taken.retry_after_s is None) == (
+                asked[counter] > limits[counter] or counter.split("/")[1] == "total"
+            )
+            assert taken.retry_after_s is None or taken.retry_after_s >= 1
+            return
+        assert isinstance(taken, Reservation)
+        for counter, amount in asked.items():
+            assert self.used(counter) + amount <= limits[counter], counter
+        entries = []
+        for c in charges:
+            if c.kind == "concurrent":
+                self.in_flight += 1
+            else:
+                entries.append(Entry(c.counter, c.amount, self.wall, self.steady))
+        self.entries += entries
+        self.decisions += 1
+        taken.decision_id = f"att_{self.decisions}"
+        self.held.append(Held(taken, entries, taken.decision_id))
+        lines = [{"counter": c.counter, "amount": c.amount} for c in charges]
+        self.append("decision", decision="allow", decision_id=taken.decision_id, charges=lines)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), spent=st.sampled_from([None, 0, 10, 55, 1000]))
+    def a_request_ends(self, data: st.DataObject, spent: int | None) -> None:
+        held = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
+        self.ledger.settle(held.reservation, spent, self.see())
+        if spent is not None:
+            for entry in held.entries:
+                if entry.counter.startswith("spend/"):
+                    entry.amount = min(entry.amount, spent)
+        self.ends(held, released=False, settled_cents=spent)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def a_request_never_reaches_the_upstream(self, data: st.DataObject) -> None:
+        held = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
+        self.ledger.release(held.reservation, self.see())
+        for entry in held.entries:
+            entry.amount = 0
+        self.ends(held, released=True)
+
+    def ends(self, held: Held, **members: Any) -> None:
+        charges = held.reservation.charges
+        self.in_flight -= sum(c.kind == "concurrent" for c in charges)
+        self.ended.append(held.reservation)
+        self.append("outcome", decision_id=held.decision_id, **members)
+
+    @precondition(lambda self: self.ended)
+    @rule(data=st.data(), release=st.booleans())
+    def an_ended_reservation_ends_again(self, data: st.DataObject, release: bool) -> None:
+        reservation = data.draw(st.sampled_from(self.ended))
+        now = self.see()
+        before = self.balances(now)
+        if release:
+            self.ledger.release(reservation, now)
+        else:
+            self.ledger.settle(reservation, 0, now)
+        assert self.balances(now) == before
+
+    def balances(self, now: Instant) -> tuple[int, ...]:
+        charges = tuple(charge(which, 0) for which in range(len(COUNTERS)))
+        return tuple(b.remaining for b in self.ledger.balances(charges, now))
+
+    @invariant()
+    def what_is_left_is_never_more_than_the_model_says(self) -> None:
+        now = self.see()
+        for (counter, limit), left in zip(COUNTERS, self.balances(now), strict=True):
+            assert left <= max(0, limit - self.used(counter)), counter
+            if self.exact:
+                least = max(0, limit - self.used(counter, extra_sixtieth=True))
+                assert left >= least, counter
+
+
+class DurableLedgerMachine(LedgerMachine):
+    kind = "embedded"
+
+    @rule()
+    def the_disk_catches_up(self) -> None:
+        self.durable = len(self.log)
+
+    @rule()
+    def a_snapshot_is_taken(self) -> None:
+        ledger = self.ledger
+        assert isinstance(ledger, EmbeddedLedger)
+        self.see()
+        self.ledger.balances((), self.see())
+        self.runner.run(ledger.snapshot())
+        self.floor = (self.wall, self.steady)
+
+    @rule(clean=st.booleans(), data=st.data(), reboot=st.booleans())
+    def the_gate_ends_and_starts_again(
+        self, clean: bool, data: st.DataObject, reboot: bool
+    ) -> None:
+        if clean:
+            self.durable = len(self.log)
+            self.ledger.balances((), self.see())
+            grown = self.ledger.covered != len(self.log)
+            self.runner.run(self.ledger.stop())
+            if grown:
+                self.floor = (self.wall, self.steady)
+        else:
+            self.runner.run(killed(self.ledger))
+            del self.log[data.draw(st.integers(self.durable, len(self.log))) :]
+        if reboot:
+            self.clock_boot = 5.0
+        self.remember_what_is_on_disk()
+        self.ledger = self.made()
+        size = self.durable = len(self.log)
+        self.runner.run(self.ledger.start(self.read_log, size))
+
+    def remember_what_is_on_disk(self) -> None:
+        """The model after a restart: the lines that are left, at their times, and no more."""
+        self.entries, self.held, self.ended, self.in_flight = [], [], [], 0
+        self.exact = False
+        known: dict[str, list[Entry]] = {}
+        wall = 0
+        for line in self.log:
+            if line["kind"] == "decision":
+                at = datetime.fromisoformat(line["time"]) - datetime.fromtimestamp(0, UTC)
+                wall = max(wall, at // timedelta(milliseconds=1))
+                known[line["decision_id"]] = [
+                    Entry(c["counter"], c["amount"], wall, wall)
+                    for c in line["charges"]
+                    if not c["counter"].startswith("concurrent/")
+                ]
+                self.entries += known[line["decision_id"]]
+                continue
+            for entry in known.pop(line["decision_id"], []):
+                if line["released"]:
+                    entry.amount = 0
+                elif line["settled_cents"] is not None and entry.counter.startswith("spend/"):
+                    entry.amount = min(entry.amount, line["settled_cents"])
+        self.wall = max(wall, self.floor[0])
+        self.steady = max(wall, *self.floor)
+        self.lead = self.steady / 1000 - self.clock_boot
+
+
+async def killed(ledger: StandingLedger) -> None:
+    """Ends a ledger as kill -9 would: its lock is free, and nothing more is written."""
+    assert isinstance(ledger, EmbeddedLedger)
+    assert ledger._keeping is not None
+    ledger._keeping.cancel()
+    await asyncio.gather(ledger._keeping, return_exceptions=True)
+    await ledger._file.close()
+
+
+@pytest.mark.parametrize("machine", [LedgerMachine, DurableLedgerMachine])
+def test_a_ledger_keeps_its_promises_whatever_happens(machine: type[LedgerMachine]) -> None:
+    """Never over a limit in any window, all or none, ended once; and after a crash never less."""
+    run_state_machine_as_test(  # type: ignore[no-untyped-call] # hypothesis does not say
+        machine,
+        settings=settings(
+            max_examples=150 if machine is LedgerMachine else 60,
+            stateful_step_count=50,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
