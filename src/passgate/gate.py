@@ -113,7 +113,13 @@ class Gate:
         )
         self.log.append_event("config", {"policy": self.enforcer.world.policy.hash})
         self.proxy = Proxy(proxy_settings(config), self.enforcer)
-        await self.proxy.start()
+        try:
+            await self.proxy.start()
+        except OSError as error:
+            raise PassgateError(
+                f"listen.address {config.listen.address} cannot be listened on "
+                f"({error.strerror}): choose another, or end what uses it"
+            ) from error
         rooms.push_async_callback(self._drain)
         await self._open_admin(rooms)
         watch = loop.create_task(self._watch(), name="watch the configuration")
@@ -159,7 +165,7 @@ class Gate:
                 if fixed:
                     raise ConfigError([f"{key} cannot change while the gate runs" for key in fixed])
                 world = make_world(loaded.config)
-                await self.keeper.reconfigure(issuer_settings(loaded.config))
+                await self._adopt(loaded.config)
             except PassgateError as error:
                 problems = (
                     tuple(error.problems) if isinstance(error, ConfigError) else (str(error),)
@@ -168,7 +174,6 @@ class Gate:
                 self._reload_error = problems[0]
                 _logger.warning("reload_refused", problems=problems)
                 return Reloaded(problems)
-            self.proxy.reconfigure(proxy_settings(loaded.config))
             self.log.adopt(log_settings(loaded.config))
             self.config = loaded.config
             self.enforcer.world = world
@@ -178,6 +183,20 @@ class Gate:
             self.log.append_event("config", {"policy": world.policy.hash})
             _logger.info("reloaded", policy=world.policy.hash, warnings=loaded.warnings)
             return Reloaded((), tuple(loaded.warnings))
+
+    async def _adopt(self, config: Config) -> None:
+        """Gives data plane and keeper what is new to them; either both take it or neither."""
+        try:
+            self.proxy.reconfigure(proxy_settings(config))
+        except OSError as error:
+            raise PassgateError(
+                f"a file of upstream.tls cannot be used: {error.filename or error.strerror}"
+            ) from error
+        try:
+            await self.keeper.reconfigure(issuer_settings(config))
+        except PassgateError:
+            self.proxy.reconfigure(proxy_settings(self.config))
+            raise
 
     async def _watch(self) -> None:
         """Reloads when the file changes; a stat a second costs less than any notification is worth.

@@ -1,4 +1,4 @@
-"""An enforcement that allows what it is not told to treat otherwise, and remembers what it heard."""
+"""An enforcement that allows whatever it is not told to refuse, and remembers what it heard."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class OpenCase:
 
 @dataclass
 class AllowAll:
-    """Targets choose: `/deny`, `/judge` (the body), `/wait` and `/park` (never resumed by itself)."""
+    """Targets choose: `/deny`, `/judge` (the body), `/wait`, and `/park`, which the test resumes."""
 
     judged: list[Wire] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
