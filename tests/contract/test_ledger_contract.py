@@ -120,7 +120,7 @@ class LedgerMachine(RuleBasedStateMachine):
         path = Path(self.directory.name, "ledger.db")
         return LEDGERS[self.kind](path, lambda: len(self.log), lambda: self.durable)
 
-    def read_log(self, start: int) -> Iterator[Mapping[str, Any]]:
+    def read_log(self, start: int | None) -> Iterator[Mapping[str, Any]]:
         return iter(self.log[start:])
 
     def teardown(self) -> None:

@@ -50,13 +50,14 @@ class CalendarWindow:
             return None
         if self.used_at(ms, wall) + amount <= limit:
             return 0
-        return self.reset_s(ms, wall)
+        return self._ends_in_s(wall)
 
-    def reset_s(self, ms: int, wall: float) -> int | None:
-        """Whole seconds until the next window; None where there is none."""
-        self._move_to(wall)
-        end = self.window[1]
-        return None if end == inf else int(-((wall - end) // 1))
+    def left(self, ms: int, wall: float, limit: int) -> tuple[int, int | None]:
+        """What is left of `limit`, and whole seconds until the next window, None without one."""
+        if wall >= self.window[1]:
+            self._move_to(wall)
+        used = self.used
+        return (limit - used if limit > used else 0), self._ends_in_s(wall)
 
     def dead(self, ms: int, wall: float) -> bool:
         """Whether forgetting this counter changes nothing."""
@@ -71,6 +72,10 @@ class CalendarWindow:
         """Takes up where `state` left off."""
         start, self.used, _ = state
         self.window = window_of(self.unit, start // DAY_S)
+
+    def _ends_in_s(self, wall: float) -> int | None:
+        end = self.window[1]
+        return None if end == inf else int(-((wall - end) // 1))
 
     def _move_to(self, wall: float) -> None:
         if wall >= self.window[1]:

@@ -60,10 +60,10 @@ class Counters:
             raise ValueError(f"{name!r} is no window")  # noqa: TRY004 the name is wrong, no type
         return counter
 
-    def find_or_unused(self, name: str) -> Counter:
-        """The counter `name`, or one that looks as it would, which is not kept."""
+    def unused(self, name: str) -> Counter:
+        """What the counter `name` is before it is used; it is not kept."""
         kind, _, rest = name.partition("/")
-        return self.by_name.get(name) or _maker(kind, rest.partition("/")[0])()
+        return _maker(kind, rest.partition("/")[0])()
 
     def rosters(self) -> tuple[list[str], list[str]]:
         """The names of all counters. While `freeze` holds, a place in these lists never changes."""
@@ -79,9 +79,7 @@ class Counters:
         return self._unvouched if unvouched else self._vouched
 
     def _make(self, name: str, roster: "_Roster") -> Counter:
-        kind, _, rest = name.partition("/")
-        window, _, _subject = rest.partition("/")
-        counter = self.by_name[name] = _maker(kind, window)()
+        counter = self.by_name[name] = self.unused(name)
         roster.names.append(name)
         roster.live += 1
         return counter

@@ -1,9 +1,8 @@
 """A ledger that a crash does not empty: the memory's counters, folded from the log at start."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
@@ -11,7 +10,7 @@ from passgate.errors import DataError
 from passgate.ledger.counters import MOST_UNVOUCHED, Counter
 from passgate.ledger.fold import Fold, OpenDecision
 from passgate.ledger.memory import MemoryLedger
-from passgate.ledger.protocol import Balance, Reservation, Shortfall
+from passgate.ledger.protocol import Balance, ReadLines, Reservation, Shortfall
 from passgate.ledger.snapshot import Part, SnapshotFile
 
 _SLICE = 256  # counters copied in one turn of the loop: a few tenths of a millisecond
@@ -55,14 +54,12 @@ class EmbeddedLedger(MemoryLedger):
         self._copy: _Copy | None = None
         self._keeping: asyncio.Task[None] | None = None
 
-    async def start(
-        self, read_lines: Callable[[int], Iterator[Mapping[str, Any]]], log_size: int
-    ) -> None:
+    async def start(self, read_lines: ReadLines, log_size: int) -> None:
         """Makes the counters what they were, then takes snapshots until `stop`.
 
-        `log_size` is how many lines the log was found to have, before anything was appended;
-        `read_lines(n)` gives those from number n on. Raises DataError where snapshot or log is
-        damaged or held by another process, or where lines that were on disk are gone.
+        Without a snapshot what the log has kept is counted, and `forgotten` says what that misses.
+        Raises DataError where snapshot or log is damaged or held by another process, or where lines
+        that were on disk are gone.
         """
         try:
             await self._file.open()
@@ -135,9 +132,7 @@ class EmbeddedLedger(MemoryLedger):
             self._copy = None
         self.covered = position
 
-    async def _load(
-        self, read_lines: Callable[[int], Iterator[Mapping[str, Any]]], log_size: int
-    ) -> bool:
+    async def _load(self, read_lines: ReadLines, log_size: int) -> bool:
         """Folds snapshot and log; whether the snapshot is ahead of the log."""
         fold = Fold(self._counters, self._time)
         head = await self._file.head()
@@ -159,7 +154,10 @@ class EmbeddedLedger(MemoryLedger):
                     fold.open[decision_id] = OpenDecision(at, seen, charges)
             ahead = head.position > log_size
             fold.position = self.covered = min(head.position, log_size)
-        for line in read_lines(fold.position):
+        begin = None if head is None else fold.position
+        for line in read_lines(begin):
+            if begin is None:
+                begin = fold.position = self.forgotten = line.get("seq", 0)
             fold.add(line)
             if not fold.position % _FOLDED_PER_TURN:
                 await asyncio.sleep(0)

@@ -31,9 +31,9 @@ class InFlight:
             return None
         return 1 if self.used + amount > limit else 0
 
-    def reset_s(self, ms: int, wall: float) -> int | None:
-        """None: nobody knows when a request ends."""
-        return None
+    def left(self, ms: int, wall: float, limit: int) -> tuple[int, int | None]:
+        """What is left of `limit`; and None, for nobody knows when a request ends."""
+        return max(0, limit - self.used), None
 
     def dead(self, ms: int, wall: float) -> bool:
         """Whether forgetting this counter changes nothing."""

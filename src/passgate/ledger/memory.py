@@ -1,12 +1,9 @@
 """A ledger in this process alone: exact and fast, and forgotten when the process ends."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
 from passgate.ledger.counters import MOST_UNVOUCHED, Counters
-from passgate.ledger.protocol import Balance, Reservation, Shortfall
+from passgate.ledger.protocol import Balance, ReadLines, Reservation, Shortfall
 from passgate.ledger.sliding_window import GREATEST
 from passgate.ledger.timeline import Timeline
 
@@ -18,14 +15,13 @@ class MemoryLedger:
 
     def __init__(self, most_unvouched: int = MOST_UNVOUCHED) -> None:
         self.covered = 0
+        self.forgotten = 0
         self.trouble = ""
         self._time = Timeline()
         self._counters = Counters(most_unvouched)
         self._by_name = self._counters.by_name
 
-    async def start(
-        self, read_lines: Callable[[int], Iterator[Mapping[str, Any]]], log_size: int
-    ) -> None:
+    async def start(self, read_lines: ReadLines, log_size: int) -> None:
         """Begins empty, whatever the log says."""
 
     async def stop(self) -> None:
@@ -83,15 +79,13 @@ class MemoryLedger:
         """What is left of each charge's counter; see `Ledger.balances`."""
         ms = self._time.see(now)
         wall = self._time.wall
-        found = ((charge, self._counters.find_or_unused(charge.counter)) for charge in charges)
-        return tuple(
-            Balance(
-                charge,
-                max(0, charge.limit - counter.used_at(ms, wall)),
-                counter.reset_s(ms, wall),
-            )
-            for charge, counter in found
-        )
+        by_name = self._by_name
+        balances = []
+        for charge in charges:
+            counter = by_name.get(charge.counter) or self._counters.unused(charge.counter)
+            remaining, reset_s = counter.left(ms, wall, charge.limit)
+            balances.append(Balance(charge, remaining, reset_s))
+        return tuple(balances)
 
     def _give_back(self, charge: Charge, amount: int, reservation: Reservation) -> None:
         counter = self._by_name.get(charge.counter)

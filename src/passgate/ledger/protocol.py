@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
@@ -44,14 +44,20 @@ class Unavailable:
     charge: Charge
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """What is left of one counter: `remaining` of `limit`, whole again in `reset_s` seconds."""
+class Balance(NamedTuple):
+    """What is left of one counter: `remaining` of `limit`, whole again in `reset_s` seconds.
+
+    `reset_s` is None where time alone gives nothing back.
+    """
 
     charge: Charge
     remaining: int
     reset_s: int | None
 
+
+ReadLines: TypeAlias = Callable[[int | None], Iterator[Mapping[str, Any]]]
+"""The log's lines from a number on; None: from the oldest that is kept. Raises DataError where the
+line of that number is not kept any more."""
 
 Taken = Reservation | Shortfall | Unavailable
 
@@ -80,16 +86,19 @@ class StandingLedger(Ledger, Protocol):
     """A ledger with a life: it is started once before anything is reserved, and stopped once.
 
     `covered`: a later start reads no log line before this number, so all others must be kept.
+    `forgotten`: so many of the log's first lines were gone when it started, and are not counted.
     `trouble`: what keeps it from being durable just now, in one line, or "".
     """
 
     covered: int
+    forgotten: int
     trouble: str
 
-    async def start(
-        self, read_lines: Callable[[int], Iterator[Mapping[str, Any]]], log_size: int
-    ) -> None:
-        """Becomes what it was, where it can. Raises DataError."""
+    async def start(self, read_lines: ReadLines, log_size: int) -> None:
+        """Becomes what it was, where it can. Raises DataError.
+
+        `log_size` is how many lines the log has had so far; none is appended meanwhile.
+        """
 
     async def stop(self) -> None:
         """Puts on disk what is to stay, and lets go of everything held. Raises DataError."""

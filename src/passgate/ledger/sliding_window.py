@@ -81,14 +81,19 @@ class SlidingWindow:
                 return self._leaves_in_s(bucket, ms)
         return self._leaves_in_s(self.bucket, ms)
 
-    def reset_s(self, ms: int, wall: float) -> int | None:
-        """Whole seconds until all of it is free again."""
-        if not self.used_at(ms, wall):
-            return 0
+    def left(self, ms: int, wall: float, limit: int) -> tuple[int, int | None]:
+        """What is left of `limit`, and whole seconds until all of it is free again."""
+        # Speed: asked for every answer that a rate applies to, so this repeats `used_at`.
+        bucket = ms * 60 // self.length_ms
+        if bucket > self.bucket:
+            self._move_to(bucket)
+        used = self.used
+        if not used:
+            return limit, 0
         last = self.bucket
         if not self.newest:
             last = max(number for number, held in self._entries() if held)
-        return self._leaves_in_s(last, ms)
+        return (limit - used if limit > used else 0), self._leaves_in_s(last, ms)
 
     def dead(self, ms: int, wall: float) -> bool:
         """Whether forgetting this counter changes nothing."""

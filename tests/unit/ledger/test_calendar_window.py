@@ -78,7 +78,7 @@ def test_total_never_begins_anew() -> None:
     assert not window.take(0, 1e15, 1, 5)
     assert window.window == (-inf, inf)
     assert window.wait_s(0, 0.0, 1, 5) is None
-    assert window.reset_s(0, 0.0) is None
+    assert window.left(0, 0.0, 4) == (0, None)
     assert not window.dead(0, 1e15)
 
 

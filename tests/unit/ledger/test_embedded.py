@@ -27,7 +27,8 @@ class Log:
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
         self.durable: int | None = None
-        self.asked_from = -1
+        self.asked_from: int | None = -1
+        self.oldest = 0
 
     def size(self) -> int:
         return len(self.lines)
@@ -35,9 +36,11 @@ class Log:
     def on_disk(self) -> int:
         return len(self.lines) if self.durable is None else self.durable
 
-    def read(self, start: int) -> Iterator[Mapping[str, Any]]:
+    def read(self, start: int | None) -> Iterator[Mapping[str, Any]]:
         self.asked_from = start
-        return iter(self.lines[start:])
+        if start is not None and start < self.oldest:
+            raise DataError(f"line {start} is not kept")
+        return iter(self.lines[self.oldest if start is None else start :])
 
     def append(self, kind: str, **members: Any) -> None:
         self.lines.append({"kind": kind, "seq": len(self.lines), "time": AT, **members})
@@ -136,7 +139,7 @@ def test_what_was_spent_is_still_spent_after_a_kill(tmp_path: Path) -> None:
         await killed(ledger)
         ledger = made(tmp_path, log)
         await ledger.start(log.read, log.size())
-        assert (log.asked_from, spent(ledger, spend(0))) == (0, 60)
+        assert (log.asked_from, spent(ledger, spend(0))) == (None, 60)
         await killed(ledger)
 
     run(scenario)
@@ -270,6 +273,37 @@ def test_lines_that_only_a_crash_took_stay_counted(tmp_path: Path) -> None:
         await ledger.start(log.read, 3)
         assert spent(ledger, spend(0)) == 264
         await killed(ledger)
+
+    run(scenario)
+
+
+def test_lines_that_the_log_no_longer_keeps_are_in_the_snapshot_or_known_to_be_missing(
+    tmp_path: Path,
+) -> None:
+    """The way out that the messages name, moving the file away, works on an old log too."""
+
+    async def scenario() -> None:
+        log = Log()
+        ledger = made(tmp_path, log)
+        await ledger.start(log.read, 0)
+        for decision_id in "abc":
+            log.allow(ledger, decision_id, spend(50))
+        await ledger.stop()
+        log.oldest = 2
+        ledger = made(tmp_path, log)
+        await ledger.start(log.read, 3)
+        assert (spent(ledger, spend(0)), ledger.forgotten) == (150, 0)
+        await killed(ledger)
+        (tmp_path / "ledger.db").unlink()
+        ledger = made(tmp_path, log)
+        await ledger.start(log.read, 3)
+        assert (spent(ledger, spend(0)), ledger.forgotten) == (50, 2)
+        await ledger.snapshot()
+        await killed(ledger)
+        log.append("start")
+        log.oldest = 4
+        with pytest.raises(DataError, match="line 3 is not kept"):
+            await made(tmp_path, log).start(log.read, 4)
 
     run(scenario)
 

@@ -56,12 +56,12 @@ def test_the_newest_bucket_is_waited_for_where_the_older_ones_do_not_do() -> Non
 
 def test_all_of_it_is_free_when_the_last_bucket_leaves() -> None:
     window = SlidingWindow(MINUTE)
-    assert window.reset_s(0, 0) == 0
+    assert window.left(0, 0, 9) == (9, 0)
     window.take(1000, 0, 1, 9)
     window.take(2000, 0, 1, 9)
-    assert window.reset_s(2500, 0) == 61  # at 63 s, rounded up
+    assert window.left(2500, 0, 9) == (7, 61)  # at 63 s, rounded up
     window.give_back(2000, 0, 1)
-    assert window.reset_s(2500, 0) == 60  # at 62 s
+    assert window.left(2500, 0, 1) == (0, 60)  # at 62 s
 
 
 def test_what_is_given_back_goes_to_the_bucket_it_came_from() -> None:
