@@ -28,7 +28,7 @@ def until(condition: Callable[[], object], what: str, patience_s: float = PATIEN
 class Seen:
     """One connection as the upstream saw it: every byte, and how it ended (`eof`, `reset` or "")."""
 
-    received: bytes = b""
+    received: bytearray = field(default_factory=bytearray)
     end: str = ""
     requests: list[bytes] = field(default_factory=list)
 
@@ -36,7 +36,7 @@ class Seen:
     def whole_requests(self) -> list[bytes]:
         """The targets of the requests that a strict, independent parser finds whole in the bytes."""
         parser = h11.Connection(h11.SERVER)
-        parser.receive_data(self.received)
+        parser.receive_data(bytes(self.received))
         targets: list[bytes] = []
         target = b""
         while True:
@@ -51,7 +51,7 @@ class Seen:
                 if parser.our_state is not h11.DONE or parser.their_state is not h11.DONE:
                     return targets
                 parser.start_next_cycle()
-            elif event is h11.NEED_DATA or event is h11.PAUSED:
+            elif event in (h11.NEED_DATA, h11.PAUSED) or isinstance(event, h11.ConnectionClosed):
                 return targets
 
 
@@ -81,7 +81,7 @@ class Peer:
         while (end := self.seen.received.find(b"\r\n\r\n", self._used)) < 0:
             if not self.receive():
                 return None
-        head = self.seen.received[self._used : end + 4]
+        head = bytes(self.seen.received[self._used : end + 4])
         self._used = end + 4
         return head
 
@@ -102,7 +102,7 @@ class Peer:
                 if not self.receive():
                     return None
             self._used = end
-        request = self.seen.received[start : self._used]
+        request = bytes(self.seen.received[start : self._used])
         self.seen.requests.append(request)
         return request
 
