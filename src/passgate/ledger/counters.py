@@ -60,6 +60,13 @@ class Counters:
             raise ValueError(f"{name!r} is no window")  # noqa: TRY004 the name is wrong, no type
         return counter
 
+    def restore(self, name: str, state: tuple[int, int, bytes]) -> None:
+        """Makes the window `name` what it was when it gave `state`."""
+        counter = self.by_name.get(name) or self._make(name, self._roster_of(name))
+        if isinstance(counter, InFlight):
+            raise ValueError(f"{name!r} is no window")  # noqa: TRY004 the name is wrong, no type
+        counter.restore(state)
+
     def unused(self, name: str) -> Counter:
         """What the counter `name` is before it is used; it is not kept."""
         kind, _, rest = name.partition("/")

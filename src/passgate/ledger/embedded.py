@@ -145,11 +145,10 @@ class EmbeddedLedger(MemoryLedger):
                     "back from a copy; or, to go on without them, move this file away"
                 )
             self._time.restore(head.wall, head.steady)
-            ms = int(self._time.steady * 1000)
             for number in range(head.parts):
                 part = await self._file.part(number)
                 for name, at, amount, older in part.counters:
-                    self._counters.window(name, ms, head.wall).restore((at, amount, older))
+                    self._counters.restore(name, (at, amount, older))
                 for decision_id, at, seen, charges in part.open:
                     fold.open[decision_id] = OpenDecision(at, seen, charges)
             ahead = head.position > log_size
