@@ -1,4 +1,4 @@
-"""Record: all that is known about one request; log lines, metrics and answers are renderings of it."""
+"""Record: all that is known about one request; log lines and metrics are renderings of it."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -116,7 +116,7 @@ def _table(runs: dict[str, list[Run]], idle: dict[str, float], after: dict[str, 
         return statistics.median(run.requests_per_s for run in runs[name])
 
     lines = [
-        "| what | req/s median | min | max | × nginx | × Envoy | CPU µs/req | p50 ms | p99 ms | MB idle | MB after |",
+        "| what | req/s | min | max | × nginx | × Envoy | CPU µs | p50 ms | p99 ms | MB idle | MB |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, rows in runs.items():
@@ -143,11 +143,13 @@ def _report(table: str, options: argparse.Namespace) -> str:
     )
     return (
         "# Measured\n\n"
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip()}, {os.cpu_count()} × {model}, "
-        f"Python {platform.python_version()}. Proxy on one core; upstream (nginx, 123 bytes) and wrk "
-        f"({options.connections} connections, {options.passports} passports in turn) on the other. "
-        f"{options.rounds} rounds of {options.seconds} s, peers in turn. Every answer was checked; a "
-        "spoilt signature was refused by each peer that checks one.\n\n"
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip()}, "
+        f"{os.cpu_count()} × {model}, Python {platform.python_version()}.\n"
+        "Proxy on one core; upstream (nginx, 123 bytes) and wrk on the other: "
+        f"{options.connections} connections, {options.passports} passports in turn, "
+        f"{options.rounds} rounds of {options.seconds} s, peers in turn.\n"
+        "Rates are medians; CPU is that of the process under test, per request.\n"
+        "Every answer was checked; a spoilt signature was refused by each peer that checks one.\n\n"
         f"{table}\n\nRepeat with `make bench`.\n"
     )
 

@@ -5,10 +5,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.peers import free_port
+
 from passgate.authority.keys import new_issuer
 from passgate.authority.minting import mint_passport
 from passgate.authority.revoking import new_list
-from tests.bench.peers import free_port
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,7 @@ def issue(directory: Path, count: int) -> Issued:
     return Issued("iss_bench", (at / "jwks.json").read_text(), passports, at)
 
 
-def gate_config(
-    directory: Path, port: int, upstream: int, issued: Issued, durability: str
-) -> Path:
+def gate_config(directory: Path, port: int, upstream: int, issued: Issued, durability: str) -> Path:
     """A gate.yaml for one durability, with the embedded ledger and the log on this disk."""
     path = directory / f"gate-{durability}.yaml"
     config = {

@@ -29,7 +29,7 @@ def free_port() -> int:
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """What `condition` returns once that is true; raises `TimeoutError` with its last value else."""
+    """What `condition` returns once that is true; else `TimeoutError` with its last value."""
     end = time.monotonic() + seconds
     while True:
         value = condition()

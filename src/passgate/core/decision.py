@@ -50,7 +50,8 @@ class Plan:
     With a `refusal` the request is refused. Otherwise, with `needs_body`, it is to be decided again
     once the body is in the request. Otherwise, with a `hold`, a person must approve first.
     Otherwise it may pass if all of `charges` can be reserved. `presented` says that a credential
-    was there, so that the request never counts as anonymous; `access` is `passport` only with a verified one.
+    was there, so that the request never counts as anonymous; `access` is `passport` only with a
+    verified one.
     """
 
     action: str = ""

@@ -9,7 +9,7 @@ from passgate.core.instant import Instant
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """An issuer's public keys by `kid`, each 32 raw bytes of Ed25519; small-order keys are refused at load.
+    """An issuer's public keys by `kid`: 32 raw bytes of Ed25519 each; weak ones never get here.
 
     `version` changes whenever the keys do (the hex SHA-256 of the canonical set); `read_at` is when
     the source was last read or confirmed.

@@ -69,13 +69,13 @@ class Case(Protocol):
 
 
 class Enforcement(Protocol):
-    """Judges requests for a connection; the one thing that `proxy/` byte plumbing knows of the gate."""
+    """Judges requests for a connection; all that the byte plumbing knows of the gate."""
 
     def begin(self, wire: Wire, resume: Callable[[Step], None]) -> tuple[Case, Step]:
         """Judge a request by its head. Never raises."""
 
     def malformed(self, peer: str, detail: str, status: int) -> Answer:
-        """The refusal for bytes that are no acceptable request (400, 408, 413, 414, 431, 501, 505)."""
+        """The refusal for bytes that are no acceptable request; `status` as HTTP has it."""
 
     def overloaded(self, peer: str) -> Answer:
         """The answer when the connection limit is reached."""

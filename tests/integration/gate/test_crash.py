@@ -5,9 +5,10 @@ import signal
 import threading
 from pathlib import Path
 
+from tests.support.running_gate import RunningGate, running_gate
+
 from passgate.log import read_lines, verify_log
 from passgate.testing import FakeUpstream, mint
-from tests.support.running_gate import RunningGate, running_gate
 
 BUDGET = 100_000
 COST = 50

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.running_gate import ADMIN_TOKEN, RunningGate, eventually, running_gate
 
 from passgate.log import read_lines, verify_log
 from passgate.testing import FakeUpstream, Reply, mint
-from tests.support.running_gate import ADMIN_TOKEN, RunningGate, eventually, running_gate
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_a_revoked_passport_is_refused_within_the_refresh(gate: RunningGate) -> 
 
 
 def test_what_is_left_is_told_with_each_answer(gate: RunningGate) -> None:
-    """RateLimit for the tightest rate, Passport-Budget for the budget, and Retry-After at the end."""
+    """RateLimit for the tightest rate, Passport-Budget for the budget, Retry-After at the end."""
     passport = mint(
         issuer=gate.issuer,
         permissions=["api:*"],

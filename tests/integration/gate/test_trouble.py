@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.running_gate import RunningGate, eventually, running_gate
 
 from passgate.log import read_lines, verify_log
 from passgate.testing import FakeUpstream, Reply, Seen, mint
-from tests.support.running_gate import RunningGate, eventually, running_gate
 
 SMALL = 64 * 1024
 
