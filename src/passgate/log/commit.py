@@ -287,9 +287,6 @@ class Committer:
         fsyncgate, PostgreSQL 2018). So neither that file's cached pages nor a second fsync of it is
         ever trusted again; a new file has no such past.
         """
-        if not self._unsynced:
-            self._broken = False
-            return
         if self._path is not None:
             if self._file < 0:
                 self._reopen(self._path)

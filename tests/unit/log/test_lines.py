@@ -204,6 +204,20 @@ def test_numbers_are_integers_that_every_reader_holds(lines: Lines) -> None:
     assert read(lines.outcome(entry, 6))["settled_cents"] == str(huge)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cost_cents": 2**53},
+        {"charges": (Charge("spend/daily/x", "spend", "daily", 2**53, 1, "c"),)},
+        {"facts": {"amount": 2**53}},
+    ],
+)
+def test_one_huge_number_is_enough(lines: Lines, change: dict[str, object]) -> None:
+    """Wherever the first number beyond 2^53 stands, the line has it as a string."""
+    assert b'"9007199254740992"' in lines.decision(record(**change), 5)
+    read(lines.decision(record(**change), 5))
+
+
 def test_an_event_cannot_replace_what_every_line_has(lines: Lines) -> None:
     """`seq`, `kind`, `time` and `v` are the log's own."""
     members = read(lines.event("gap", 7, 0.0, {"seq": 1, "kind": "start", "v": 9, "n": math.pi}))

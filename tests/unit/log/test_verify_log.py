@@ -119,6 +119,26 @@ def test_removed_oldest_segments_are_no_fault(log: Path) -> None:
     assert found.first == int(segments(log)[0].stem) > 0
 
 
+def test_a_forged_frontier_is_found_where_it_stands(log: Path) -> None:
+    """With nothing before it, a frontier is proven by the signed root alone."""
+    segments(log)[0].unlink()
+    path = segments(log)[0]
+    whole = path.read_bytes()
+    for position in range(14, whole.index(b'"]'), 9):
+        changed = bytearray(whole)
+        changed[position] = ord("B" if changed[position] == ord("A") else "A")
+        path.write_bytes(changed)
+        assert wrong(log).startswith(f"{path}:1: "), position
+    for forged in (
+        b'{"frontier":[],',
+        b'{"frontier":[1],',
+        b'{"frontier":{},',
+        b'{"frontier":["*"],',
+    ):
+        path.write_bytes(forged + whole[whole.index(b'"kind"') :])
+        assert wrong(log).startswith(f"{path}:1: "), forged
+
+
 @pytest.mark.parametrize("step", [0, 1, 2, 3, 5])
 def test_a_removed_line_is_found(log: Path, step: int) -> None:
     """Be it a leaf or a checkpoint, wherever it stood."""

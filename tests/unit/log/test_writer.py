@@ -489,6 +489,27 @@ def test_a_signer_that_fails_is_a_log_that_fails(tmp_path: Path) -> None:
     assert len(lines(directory, "decision")) == 1
 
 
+def test_a_signer_may_fail_first_of_all(tmp_path: Path) -> None:
+    """A recovered segment is gone on from, whatever fails before the first write to it."""
+    signer = LostKey()
+    directory = tmp_path / "log"
+
+    async def work() -> None:
+        log = _opened_with(directory, signer)
+        signer.lost = True
+        await log.start()
+        assert not log.healthy
+        signer.lost = False
+        await until(lambda: log.healthy)
+        await log.close()
+
+    run(lambda: _restart(directory))
+    run(work)
+    assert verify_log(directory).wrong == ""
+    kinds = [line["kind"] for line in lines(directory)]
+    assert kinds == ["start", "stop", "start", "gap", "stop"]
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_ends_is_noticed(tmp_path: Path) -> None:
     """Even an error in the program leaves an unhealthy log and no waiter behind."""
