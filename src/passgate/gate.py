@@ -231,6 +231,17 @@ class Gate:
                 "volume_percent": log.volume_percent,
                 "warning": "the log volume is over 90 % full" if log.volume_full else "",
             },
+            {
+                "name": "ledger",
+                "ok": True,
+                # Counters go on in memory; what is at risk is their next start.
+                "warning": self.ledger.trouble
+                or (
+                    f"the first {self.ledger.forgotten} log lines were gone and are not counted"
+                    if self.ledger.forgotten
+                    else ""
+                ),
+            },
             {"name": "configuration", "ok": True, "warning": self._reload_error},
         ]
         for row in self.keeper.status():
