@@ -217,6 +217,10 @@ class Exchange:
         request = self._request
         plane = self._plane
         self._status = status = head.status
+        if whole:
+            # The connection may carry another exchange already: a client that does not keep up
+            # with what is written from here on must not pause it.
+            self._upstream = None
         length = head.length
         close = not (request.keepalive and self.request_sent) or plane.draining
         self._bytes_out = len(data)
@@ -274,6 +278,7 @@ class Exchange:
 
     def answer_ended(self, data: bytes, trailers: Sequence[tuple[bytes, bytes]]) -> None:
         """The last of the answer's body came, and its trailers."""
+        self._upstream = None  # as for a whole answer: no longer this exchange's to pause
         self._bytes_out += len(data)
         if not self._chunked:
             if data:
@@ -361,7 +366,6 @@ class Exchange:
             write(b"\r\n")
 
     def _complete(self) -> None:
-        self._upstream = None
         self._end("completed")
         self._client.answered(close=self._close)
 
