@@ -89,6 +89,8 @@ class Gate:
         )
         # What the log held before this run is what the counters are a fold over.
         await self.ledger.start(partial(read_lines, directory), self.log.size)
+        if config.ledger.kind == "embedded":
+            self.log.keep_from(lambda: self.ledger.covered)
         # Ended after the log: the last snapshot covers lines that are all on disk.
         rooms.push_async_callback(self.ledger.stop)
         rooms.push_async_callback(self.log.close)

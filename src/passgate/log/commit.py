@@ -86,6 +86,7 @@ class Committer:
         sync: Callable[[int], None] = os.fdatasync,
     ) -> None:
         self.settings = settings
+        self.needed_from: Callable[[], int] | None = None
         self._directory = directory
         self._key = key
         self._signer = signer
@@ -319,4 +320,9 @@ class Committer:
         self._history.write(compact=final)
         if now.boot - self._tidied_at >= _TIDY_EVERY_S:
             self._tidied_at = now.boot
-            self._history.forget(remove_old(self._directory, self.settings, now.wall))
+            self._history.forget(remove_old(
+                    self._directory,
+                    self.settings,
+                    now.wall,
+                    None if self.needed_from is None else self.needed_from(),
+                ))

@@ -29,11 +29,14 @@ def used_percent(directory: Path) -> int:
     return -(-100 * used // usable) if usable else 0
 
 
-def remove_old(directory: Path, settings: LogSettings, wall: float) -> int:
+def remove_old(
+    directory: Path, settings: LogSettings, wall: float, needed: int | None = None
+) -> int:
     """Remove the segments that the settings no longer keep; returns the first leaf that is left.
 
-    The newest segment always stays. A segment's age is that of its last write. What cannot be
-    removed stays until the next time.
+    The newest segment always stays, and so does every one with a line from number `needed` on: the
+    counters are not in a snapshot yet that far. A segment's age is that of its last write. What
+    cannot be removed stays until the next time.
     """
     segments: list[tuple[int, Path]] = []
     with contextlib.suppress(OSError, DataError):
@@ -45,7 +48,7 @@ def remove_old(directory: Path, settings: LogSettings, wall: float) -> int:
             age = wall - path.stat().st_mtime
             too_old = settings.keep_age_s is not None and age > settings.keep_age_s
             too_much = settings.keep_bytes is not None and total > settings.keep_bytes
-            if not (too_old or too_much):
+            if not (too_old or too_much) or (needed is not None and segments[1][0] > needed):
                 break
             path.unlink()
             total -= sizes.pop(0)

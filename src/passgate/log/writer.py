@@ -199,6 +199,10 @@ class Log:
         self._settings = self._committer.settings = settings
         self._strict = settings.durability == "strict"
 
+    def keep_from(self, needed: Callable[[], int]) -> None:
+        """Remove no segment with a line from number `needed()` on, however old; asked in a thread."""
+        self._committer.needed_from = needed
+
     def later(self, delay_s: float, call: Callable[[], None]) -> None:
         """Call back after `delay_s` seconds, and at the latest before the log closes."""
         timer: asyncio.TimerHandle
