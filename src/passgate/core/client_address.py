@@ -16,14 +16,17 @@ UNIX: Final = "unix"
 """The peer of a Unix socket, and the word that trusts it."""
 
 # RFC 7239 section 4, but for what a value without quotes may hold: some proxies leave them out
-# around an address with a port.
-_PAIR: Final = r"""[!#$%&'*+.^_`|~0-9A-Za-z-]+=(?:"(?:[^"\\]|\\.)*"|[^",;\s\\]*)"""
-_ELEMENT: Final = rf"[ \t]*(?:{_PAIR})?(?:[ \t]*;[ \t]*(?:{_PAIR})?)*[ \t]*"
-_FORWARDED: Final = re.compile(rf"{_ELEMENT}(?:,{_ELEMENT})*")
+# around an address with a port. Repetitions are possessive: proxies pass on what any client wrote,
+# and white space that can be shared out in many ways would be tried in all of them.
+_PAIR: Final = r"""[!#$%&'*+.^_`|~0-9A-Za-z-]++=(?:"(?:[^"\\]|\\.)*+"|[^",;\s\\]*+)"""
+_ELEMENT: Final = rf"[ \t]*+(?:{_PAIR})?+(?:[ \t]*+;[ \t]*+(?:{_PAIR})?+)*+[ \t]*+"
+_FORWARDED: Final = re.compile(rf"{_ELEMENT}(?:,{_ELEMENT})*+")
 _FORWARDED_ELEMENT: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*")+')
 _FORWARDED_FOR: Final = re.compile(
     r'(?:^|;)[ \t]*for=(?:"([^"\\]*)"|([^";, \t]*))[ \t]*(?=;|$)', re.IGNORECASE
 )
+# More than any address with zone and port has; what is looked up is also remembered.
+_MAX_ADDRESS: Final = 128
 _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 
 _DISAGREE: Final = Refusal(
@@ -151,6 +154,8 @@ def _walk(start: str, claimed: list[str], trusted: TrustedProxies) -> ClientPath
 
 
 def _address_of(entry: str) -> str | None:
+    if len(entry) > _MAX_ADDRESS:
+        return None
     match = _WITH_PORT.fullmatch(entry)
     if match is not None:
         entry = match[1] or match[2]

@@ -17,7 +17,9 @@ _TYPE: Final = re.compile(
     re.IGNORECASE,
 )
 _CHARSET: Final = re.compile(rb'[; \t]charset="?([^"; \t]*)', re.IGNORECASE)
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+# To the end where a string is not closed: looked through again from each quote in it, it would take
+# time by the square.
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _ONE_BRACKET: Final = bytes.maketrans(b"{}", b"[]")
 _DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,17})(?:\.([0-9]{1,17}))?")

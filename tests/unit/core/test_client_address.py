@@ -1,5 +1,7 @@
 """The client's address: by the word of trusted hops only."""
 
+from time import perf_counter
+
 import pytest
 
 from passgate.core.client_address import (
@@ -151,3 +153,25 @@ def test_a_unix_socket_is_trusted_only_by_its_word() -> None:
 def test_what_is_no_network_is_refused() -> None:
     with pytest.raises(ValueError, match="does not appear"):
         TrustedProxies(["proxies"])
+
+
+@pytest.mark.parametrize(
+    "forwarded", ["; " * 20_000 + '"', " " * 40_000 + '"', 'a="' * 20_001, ";for=" * 8_000 + '"']
+)
+def test_a_hostile_forwarded_header_takes_no_time_by_the_square(forwarded: str) -> None:
+    """A proxy passes on what the client wrote, so nobody needs to be trusted to send this."""
+    before = perf_counter()
+
+    path("10.0.0.1", forwarded=(forwarded,))
+
+    assert perf_counter() - before < 0.5
+
+
+def test_a_claimed_address_is_not_kept_whatever_its_length() -> None:
+    """Entries that no address can be are not remembered: each could be as long as a header."""
+    normal_address("10.0.0.1")
+    before = normal_address.cache_info().currsize
+
+    assert path("10.0.0.1", "1" * 10_000) == ClientPath("10.0.0.1", (), True)
+
+    assert normal_address.cache_info().currsize == before

@@ -1,5 +1,7 @@
 """Judged bodies: JSON with exactly one reading."""
 
+from time import perf_counter
+
 import pytest
 
 from passgate.core.header_rules import header_rules
@@ -98,6 +100,18 @@ def test_what_is_not_exactly_one_json_text_is_refused(body: bytes) -> None:
     found = judge_body(body, headers())
     assert isinstance(found, Refusal)
     assert (found.code, found.http_status) == ("request_malformed", 400)
+
+
+@pytest.mark.parametrize(
+    "hostile", [b'"' + b'\\"' * 500_000, b'"\\' * 300_000, b'"' * 999_999, b"[]" * 500_000]
+)
+def test_hostile_bodies_take_no_time_by_the_square(hostile: bytes) -> None:
+    """A string that is never closed is looked through once, not again from each quote in it."""
+    before = perf_counter()
+
+    assert isinstance(judge_body(b"[" * (MAX_DEPTH + 1) + hostile, headers()), Refusal)
+
+    assert perf_counter() - before < 1.0
 
 
 def test_depth_is_bounded() -> None:
