@@ -228,7 +228,9 @@ class Case:
             return enforcer.log_unavailable(self._record.decision_id)
         self._record.decision = "allow"
         self._record.enforced = False
-        return self._prepare(None)
+        self._forward = self._prepare(None)
+        enforcer.inflight += 1
+        return self._forward
 
     def _prepare(self, reservation: Reservation | None) -> Forward:
         """The upstream's request head, and the lines that the answer will carry."""
@@ -252,22 +254,31 @@ class Case:
             balances = self._enforcer.ledger.balances(reservation.charges, self.now)
             answer_lines += allowance_lines(balances)
         sorted_headers = request.sorted
-        head = (
-            request.method.encode()
-            + b" "
-            + request.target
-            + b" HTTP/1.1\r\nHost: "
-            + (sorted_headers.host or b"")
-            + b"\r\n"
-            + sorted_headers.forward
-            + identity
-            + b"X-Passport-Decision-Id: "
-            + decision_id
-            + b"\r\n"
-            + hop_lines(request)
+        head = b"".join(
+            (
+                request.method.encode(),
+                b" ",
+                request.target,
+                b" HTTP/1.1\r\nHost: ",
+                sorted_headers.host or b"",
+                b"\r\n",
+                sorted_headers.forward,
+                identity,
+                b"X-Passport-Decision-Id: ",
+                decision_id,
+                b"\r\n",
+                hop_lines(request),
+            )
         )
         return Forward(
-            head, answer_lines, record, request.body, expires_at, reservation, self.now.boot
+            head,
+            answer_lines,
+            record,
+            request.body,
+            expires_at,
+            reservation,
+            self.now.boot,
+            record.enforced,
         )
 
     def _describe(self, record: Record, plan: Plan) -> None:
@@ -300,7 +311,8 @@ class Case:
         self._note_facts(record, plan)
 
     def _note_facts(self, record: Record, plan: Plan) -> None:
-        facts: dict[str, Any] = {}
+        route = plan.route
+        facts: dict[str, Any] = {} if route is None else {"route": route.name}
         declared = plan.facts
         if declared.amount is not None:
             digits, scale = declared.amount
@@ -318,8 +330,6 @@ class Case:
                 facts["content_type"] = content_type.decode("latin-1")
             if request.body is not None:
                 facts["body_bytes"] = len(request.body)
-        if plan.route is not None:
-            facts["route"] = plan.route.name
         record.facts = facts
 
     def _let_go(self) -> None:

@@ -103,7 +103,8 @@ class Enforcer:
         record.ms = int(elapsed * 1000)
         self.tally.upstream_seconds.observe(now.boot - forward.sent_at)
         self.tally.request_seconds.observe(elapsed)
-        self.log.append_outcome(record)
+        if forward.recorded:
+            self.log.append_outcome(record)
 
     def still_allowed(self, forward: Forward) -> bool:
         """Whether an open stream may go on: its passport neither expired nor revoked since."""

@@ -28,7 +28,8 @@ class Forward:
     framing (`Content-Length` or `Transfer-Encoding`), `Connection`, `Upgrade` and the blank line.
     `answer_headers` are lines to put into the final answer. `body` is the judged body to send
     exactly as it is, or None where the body streams. `expires_at` is Unix time when an open stream
-    must be cut, or None. `reservation` and `sent_at` (by the boot clock) are the enforcer's own.
+    must be cut, or None. `reservation`, `sent_at` (by the boot clock) and `recorded` are the
+    enforcer's own.
     """
 
     head: bytes
@@ -38,6 +39,7 @@ class Forward:
     expires_at: float | None = None
     reservation: Reservation | None = None
     sent_at: float = 0.0
+    recorded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
