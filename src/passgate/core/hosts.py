@@ -15,6 +15,8 @@ _AUTHORITY: Final = re.compile(
 _NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#\\@\s]+)(?:[/?#][\x21-\x5b\x5d-\x7e]*)?")
 
+_MAX_HEADER: Final = 512  # a name of 253 characters and a port, with white space around them
+
 _NOT_A_HOST: Final = Refusal(
     "request_malformed", "The declared domain is neither a host nor a URL with exactly one reading."
 )
@@ -52,10 +54,15 @@ def split_authority(text: str) -> tuple[str, int | None] | None:
     return (host, port) if 0 < port < 65536 else None
 
 
-# Requests name few hosts; a flood of invented ones only costs itself the cache.
-@lru_cache(maxsize=1024)
 def host_of_header(value: bytes) -> tuple[str, int | None] | None:
     """`split_authority` of a Host header's value (RFC 9110 section 7.2)."""
+    # What is no host at any rate must not be remembered: a thousand of them could fill the memory.
+    return _host_of_header(value) if len(value) <= _MAX_HEADER else None
+
+
+# Requests name few hosts; a flood of invented ones only costs itself the cache.
+@lru_cache(maxsize=1024)
+def _host_of_header(value: bytes) -> tuple[str, int | None] | None:
     return split_authority(value.strip(b" \t").decode("latin-1"))
 
 

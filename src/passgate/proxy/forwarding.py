@@ -9,6 +9,7 @@ from passgate.core.request import Request
 
 _MAX_MEMO = 64
 _MAX_HOP_LINES = 4096
+_MAX_KEPT_BYTES = 1024
 
 
 def identity_lines(passport: Passport, tier: str, action: str) -> bytes:
@@ -44,9 +45,12 @@ def hop_lines(request: Request) -> bytes:
     key = (request.client, request.hops, request.authority, request.scheme, request.sorted.via)
     lines = _hop_lines.get(key)
     if lines is None:
-        if len(_hop_lines) >= _MAX_HOP_LINES:
-            _hop_lines.clear()
-        lines = _hop_lines[key] = _make_hop_lines(*key)
+        lines = _make_hop_lines(*key)
+        # Of what clients write only short lines are kept: Via may be as long as a whole head.
+        if len(lines) <= _MAX_KEPT_BYTES:
+            if len(_hop_lines) >= _MAX_HOP_LINES:
+                _hop_lines.clear()
+            _hop_lines[key] = lines
     return lines
 
 
