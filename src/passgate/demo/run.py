@@ -174,6 +174,8 @@ def _print_table(played: list[Played]) -> None:
         said = f"{seen.status} {seen.reason or seen.decision}"
         if seen.retry_after:
             said += f" {seen.retry_after}s"
+        if scene.note:
+            said += f", {scene.note}"
         mark = "" if row.right else "  WRONG"
         request = f"{scene.method} {scene.target.partition('?')[0]}"
         typer.echo(f"{number:>2}  {scene.title:<31} {request:<21} {said}{mark}")

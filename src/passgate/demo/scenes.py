@@ -9,7 +9,8 @@ class Scene:
     """One request: who sends what, and the status, decision and reason that it must end in.
 
     `holder` names one of the demo's credentials ("" for none). The request is sent `times` times
-    and the last answer counts. `shows` are texts of which each must be in the answer's headers.
+    and the last answer counts. `shows` are headers that the answer must have; `note` says what they
+    mean.
     """
 
     title: str
@@ -21,6 +22,7 @@ class Scene:
     reason: str = ""
     times: int = 1
     shows: tuple[str, ...] = ()
+    note: str = ""
     body: bytes = b""
     streams: bool = False
     revokes: bool = False
@@ -57,7 +59,7 @@ SCENES = (
     Scene("nobody, where nobody may", "", "GET", "/v1/search?q=maps", 401, "block",
           "passport_missing", shows=("www-authenticate",)),
     Scene("anonymous, where that is open", "", "GET", "/public/about", 200, "allow",
-          shows=("passport-upgrade",)),
+          shows=("passport-upgrade",), note="upgrade prompt"),
     Scene("anonymous write", "", "POST", "/public/about", 401, "block", "passport_missing"),
     Scene("forged, where anonymous may", "forged", "GET", "/public/about", 401, "block",
           "signature_invalid"),
@@ -79,7 +81,8 @@ SCENES = (
           "constraint_violated"),
     Scene("path that hides another one", "scout", "GET", "/v1/%2e%2e/admin", 400, "block",
           "request_malformed"),
-    Scene("answer that streams", "scout", "GET", "/v1/stream", 200, "allow", streams=True),
+    Scene("answer that streams", "scout", "GET", "/v1/stream", 200, "allow", streams=True,
+          note="streamed"),
     Scene("before it is revoked", "leaver", "GET", "/v1/search", 200, "allow"),
     Scene("revoked while running", "leaver", "GET", "/v1/search", 401, "block",
           "passport_revoked", revokes=True),
