@@ -26,7 +26,7 @@ def until(condition: Callable[[], object], what: str, patience_s: float = PATIEN
 
 @dataclass
 class Seen:
-    """One connection as the upstream saw it: every byte, and how it ended (`eof`, `reset` or "")."""
+    """One connection as the upstream saw it: every byte, and how it ended (`eof`, `reset`, "")."""
 
     received: bytearray = field(default_factory=bytearray)
     end: str = ""
@@ -34,7 +34,7 @@ class Seen:
 
     @property
     def whole_requests(self) -> list[bytes]:
-        """The targets of the requests that a strict, independent parser finds whole in the bytes."""
+        """The targets of the requests that an independent strict parser finds whole in the bytes."""
         parser = h11.Connection(h11.SERVER)
         parser.receive_data(bytes(self.received))
         targets: list[bytes] = []
@@ -169,6 +169,10 @@ class RawUpstream:
         """Every byte that came."""
         return b"".join(seen.received for seen in self.seen)
 
+    def received_ends_with(self, end: bytes) -> bool:
+        """Whether what came last ends so."""
+        return self.received.endswith(b"\r\n\r\n" + end)
+
     def __enter__(self) -> Self:
         thread = threading.Thread(target=self._accept, daemon=True)
         thread.start()
@@ -200,11 +204,12 @@ class RawUpstream:
             self._threads.append(thread)
 
     def _serve(self, sock: socket.socket, seen: Seen) -> None:
+        peer = Peer(sock, seen)
         try:
-            self.script(Peer(sock, seen))
+            self.script(peer)
         finally:
             self._sockets.discard(sock)
-            sock.close()
+            peer.sock.close()
 
 
 @dataclass(frozen=True)

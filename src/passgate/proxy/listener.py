@@ -8,6 +8,7 @@ import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from passgate.proxy.http1 import ServerConnection
 from passgate.proxy.plane import Plane
@@ -44,6 +45,11 @@ class Proxy:
         return self._addresses
 
     @property
+    def settings(self) -> ProxySettings:
+        """What holds now."""
+        return self._plane.settings
+
+    @property
     def connections(self) -> int:
         """Clients' connections that are open."""
         return len(self._plane.connections)
@@ -64,24 +70,19 @@ class Proxy:
         self._plane.pool = self._make_pool(settings)
         context = None if settings.listen_tls is None else listener_context(settings.listen_tls)
         listening = self._listen(settings)
-        timeout = settings.limits.header_timeout if context is not None else None
+        tls: dict[str, Any] = {}
+        if context is not None:
+            tls = {
+                "ssl": context,
+                "ssl_handshake_timeout": settings.limits.header_timeout,
+                "ssl_shutdown_timeout": 2.0,
+            }
+        unix = settings.listen.path is not None
+        create = self._loop.create_unix_server if unix else self._loop.create_server
         try:
-            if settings.listen.path is not None:
-                self._server = await self._loop.create_unix_server(
-                    self._connect,
-                    sock=listening,
-                    backlog=settings.backlog,
-                    ssl=context,
-                    ssl_handshake_timeout=timeout,
-                )
-            else:
-                self._server = await self._loop.create_server(
-                    self._connect,
-                    sock=listening,
-                    backlog=settings.backlog,
-                    ssl=context,
-                    ssl_handshake_timeout=timeout,
-                )
+            self._server = await create(
+                self._connect, sock=listening, backlog=settings.backlog, **tls
+            )
         except BaseException:
             listening.close()
             raise

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from passgate.proxy.settings import UpstreamSettings
 from passgate.proxy.upstream_http1 import UpstreamConnection
@@ -34,6 +34,7 @@ class UpstreamPool:
         "_context",
         "_idle",
         "_loop",
+        "_open",
         "_opening",
         "_plane",
         "_settings",
@@ -56,6 +57,7 @@ class UpstreamPool:
         self._waiting: deque[Waiting] = deque()
         self._opening: set[asyncio.Task[UpstreamConnection]] = set()
         self._total = 0
+        self._open: set[UpstreamConnection] = set()
         self._closed = False
 
     @property
@@ -80,7 +82,7 @@ class UpstreamPool:
             return None
         self._waiting.append(exchange)
         if not full:
-            self._open()
+            self._connect_another()
         return None
 
     def leave(self, exchange: Waiting) -> None:
@@ -101,6 +103,7 @@ class UpstreamPool:
     def forget(self, connection: UpstreamConnection) -> None:
         """The connection is closed."""
         self._total -= 1
+        self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
         self._serve_waiting()
@@ -119,15 +122,19 @@ class UpstreamPool:
             self._idle.pop().close()
 
     async def close(self) -> None:
-        """As `retire`, and gives up those being opened."""
+        """Closes everything at once; returns when nothing is open any more."""
         self.retire()
         opening = tuple(self._opening)
         for task in opening:
             task.cancel()
         if opening:
             await asyncio.wait(opening)
+        for connection in tuple(self._open):
+            connection.abort()
+        while self._open:
+            await asyncio.sleep(0)
 
-    def _open(self) -> None:
+    def _connect_another(self) -> None:
         self._total += 1
         task = self._loop.create_task(self._connect())
         self._opening.add(task)
@@ -136,17 +143,21 @@ class UpstreamPool:
     async def _connect(self) -> UpstreamConnection:
         settings = self._settings
         endpoint = settings.endpoint
-        context = self._context
-        name = (settings.tls.server_name or endpoint.host) if context is not None else None
+        tls: dict[str, Any] = {}
+        if self._context is not None:
+            tls = {
+                "ssl": self._context,
+                "server_hostname": settings.tls.server_name or endpoint.host,
+                # How long the peer has to say goodbye before the socket is closed anyway.
+                "ssl_shutdown_timeout": 2.0,
+            }
         async with asyncio.timeout(settings.connect_timeout):
             if endpoint.path is not None:
-                _, connection = await self._loop.create_unix_connection(
-                    self._make, str(endpoint.path), ssl=context, server_hostname=name
-                )
+                path = str(endpoint.path)
+                _, connection = await self._loop.create_unix_connection(self._make, path, **tls)
             else:
-                _, connection = await self._loop.create_connection(
-                    self._make, endpoint.host, endpoint.port, ssl=context, server_hostname=name
-                )
+                host, port = endpoint.host, endpoint.port
+                _, connection = await self._loop.create_connection(self._make, host, port, **tls)
         return connection
 
     def _make(self) -> UpstreamConnection:
@@ -158,6 +169,7 @@ class UpstreamPool:
         if failure is None and not task.cancelled():
             connection = task.result()
             if not connection.gone:
+                self._open.add(connection)
                 connection.pooled = True
                 self.release(connection)
                 return
@@ -172,4 +184,4 @@ class UpstreamPool:
     def _serve_waiting(self) -> None:
         missing = len(self._waiting) - len(self._opening)
         if missing > 0 and self._total < self._settings.max_connections:
-            self._open()
+            self._connect_another()

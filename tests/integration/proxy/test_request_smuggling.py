@@ -1,5 +1,6 @@
 """What two readers could take for different requests is answered with 400, and goes nowhere."""
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -135,6 +136,8 @@ FAULTY_BODIES = {
     "rfc9112-7.1.2 trailers without end": b"0\r\n" + b"X: a\r\n" * 2000,
 }
 
+_NUMBERS = itertools.count()
+
 
 @pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "bytewise"])
 @pytest.mark.parametrize("name", REFUSED)
@@ -143,6 +146,7 @@ def test_ambiguous_head_is_refused(
 ) -> None:
     """A head with two readings is answered 400, the connection ends, the upstream sees nothing."""
     upstream, plane = planes
+    judged = len(plane.gate.judged)
     before = len(upstream.seen)
     hidden = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -153,6 +157,7 @@ def test_ambiguous_head_is_refused(
         assert answer.status == 400
         assert answer.header("Connection") == "close"
         assert client.is_closed()
+    assert len(plane.gate.judged) == judged
     assert len(upstream.seen) == before
 
 
@@ -165,17 +170,18 @@ def test_faulty_body_is_never_whole(
     """A faulty chunked body is answered 400; the upstream sees no whole request of it."""
     upstream, plane = planes
     outcomes = len(plane.gate.outcomes)
-    connections = len(upstream.seen)
+    target = b"%b/%d" % (path, next(_NUMBERS))
     hidden = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
 
     with plane.client() as client:
-        message = head(TE, first=b"POST %b HTTP/1.1" % path) + FAULTY_BODIES[name] + hidden
+        message = head(TE, first=b"POST %b HTTP/1.1" % target) + FAULTY_BODIES[name] + hidden
         (client.send_bytewise if bytewise else client.send)(message)
         answer = client.answer()
 
         assert answer.status == 400
         assert client.is_closed()
-    seen = upstream.seen[connections:]
+    seen = [one for one in upstream.seen if target + b" " in one.received]
+    assert plane.gate.judged[-1].target == target
     if path == b"/judge":
         assert seen == []
         assert len(plane.gate.outcomes) == outcomes
