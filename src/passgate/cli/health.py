@@ -4,34 +4,51 @@ from typing import Annotated
 
 import typer
 
-from passgate.cli.exits import fail
+from passgate.cli.exits import WRONG_USE, fail
+
+_MAX_BYTES = 64 * 1024
 
 
 def health(
     url: Annotated[
         str, typer.Option(help="What to ask: /readyz or /livez of the admin listener.")
     ] = "http://127.0.0.1:9901/readyz",
-    timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 2.0,
+    timeout: Annotated[
+        float,
+        typer.Option(min=0.1, help="Seconds to wait for the connection and for each part."),
+    ] = 2.0,
 ) -> None:
-    """Exits 0 if the gate says that it is ready, else 1.
+    """Exits 0 if the gate answers 200, which /readyz does when it is ready; else 1.
 
-    Example: passgate health --url http://127.0.0.1:9901/livez
+    Prints what the gate says. Nothing is redirected, and no proxy of the environment is used.
+
+    \b
+    Example:
+      passgate health
+      passgate health --url http://127.0.0.1:9901/livez
     """
-    from http.client import HTTPConnection
+    from http.client import HTTPConnection, HTTPException
     from urllib.parse import urlsplit
 
-    parts = urlsplit(url)
-    if parts.scheme != "http" or parts.hostname is None:
-        fail("--url must be an http:// address of the admin listener", 2)
-    connection = HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout)
     try:
-        connection.request("GET", parts.path or "/")
+        parts = urlsplit(url)
+        port = parts.port or 80
+    except ValueError:
+        fail("--url has no such port, or is no URL", WRONG_USE)
+    if parts.scheme != "http" or not parts.hostname or parts.username is not None:
+        fail("--url must be an http:// address of the admin listener", WRONG_USE)
+    target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
+    connection = HTTPConnection(parts.hostname, port, timeout=timeout)
+    try:
+        connection.request("GET", target)
         answer = connection.getresponse()
-        body = answer.read(65536).decode("utf-8", "replace")
+        body = answer.read(_MAX_BYTES).decode("utf-8", "replace")
     except OSError as error:
         fail(f"no answer from {parts.netloc}: {error}")
+    except HTTPException as error:
+        fail(f"no answer from {parts.netloc} that is HTTP: {type(error).__name__}")
     finally:
         connection.close()
-    typer.echo(body)
+    typer.echo("".join(character for character in body if character.isprintable()))
     if answer.status != 200:
-        raise typer.Exit(1)
+        fail(f"{parts.netloc} answered {answer.status}")
