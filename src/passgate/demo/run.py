@@ -168,17 +168,28 @@ def _is_right(scene: Scene, seen: Seen) -> bool:
 
 def _print_table(played: list[Played]) -> None:
     """At most 80 columns: an operator's terminal at night is no wider."""
-    typer.echo(f"    {'what an agent tries':<31} {'request':<21} {'answer'}")
+    typer.echo(f"    {'what an agent tries':<29} {'request':<20} answer")
     for number, row in enumerate(played, 1):
         scene, seen = row.scene, row.seen
         said = f"{seen.status} {seen.reason or seen.decision}"
         if seen.retry_after:
-            said += f" {seen.retry_after}s"
+            said += f" {_short(int(seen.retry_after))}"
         if scene.note:
             said += f", {scene.note}"
         mark = "" if row.right else "  WRONG"
         request = f"{scene.method} {scene.target.partition('?')[0]}"
-        typer.echo(f"{number:>2}  {scene.title:<31} {request:<21} {said}{mark}")
+        typer.echo(f"{number:>2}  {scene.title:<29} {request:<20} {said}{mark}")
+
+
+def _short(seconds: int) -> str:
+    """A duration in one unit: what matters is its size."""
+    return (
+        f"{seconds}s"
+        if seconds < 120
+        else f"{seconds // 60}m"
+        if seconds < 7200
+        else (f"{seconds // 3600}h")
+    )
 
 
 def _print_log(found: Verification) -> None:
