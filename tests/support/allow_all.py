@@ -51,7 +51,7 @@ class OpenCase:
 
 @dataclass
 class AllowAll:
-    """Targets choose: `/deny`, `/judge` (the body), `/wait`, and `/park`, which the test resumes."""
+    """Targets choose: `/deny`, `/judge` (the body), `/wait`, `/park` (the test resumes it)."""
 
     judged: list[Wire] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import uvloop
+from tests.support.allow_all import AllowAll
+from tests.support.raw_http import Client, connected
 
 from passgate.proxy.listener import Proxy
 from passgate.proxy.settings import Endpoint, Limits, ListenTls, ProxySettings, UpstreamSettings
-from tests.support.allow_all import AllowAll
-from tests.support.raw_http import Client, connected
 
 T = TypeVar("T")
 

@@ -34,7 +34,7 @@ class Seen:
 
     @property
     def whole_requests(self) -> list[bytes]:
-        """The targets of the requests that an independent strict parser finds whole in the bytes."""
+        """The targets of the requests that an independent parser finds whole in the bytes."""
         parser = h11.Connection(h11.SERVER)
         parser.receive_data(bytes(self.received))
         targets: list[bytes] = []
@@ -256,6 +256,16 @@ class Client:
             for at in range(len(data)):
                 self.sock.sendall(data[at : at + 1])
                 time.sleep(0)
+
+    def send_until_stuck(self, total: int, patience_s: float = 0.2) -> int:
+        """Sends zeros until nobody has taken any for a while; returns how many, at most `total`."""
+        self.sock.settimeout(patience_s)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < total:
+                sent += self.sock.send(bytes(min(1 << 20, total - sent)))
+        self.sock.settimeout(PATIENCE_S)
+        return sent
 
     def _more(self) -> bool:
         data = self.sock.recv(65536)

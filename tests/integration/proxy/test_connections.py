@@ -150,44 +150,53 @@ def test_own_answers_are_dated() -> None:
 
 @pytest.mark.parametrize("prefix", [b"", b"GET /x HTTP/1.1\r\nHo"])
 def test_head_that_does_not_come(prefix: bytes) -> None:
-    """A head that is not whole in time is answered 408; a client that said nothing is told nothing."""
+    """A head that is not whole in time is answered 408; one of which nothing came, not at all."""
     limits = with_limits(header_timeout=0.1)
-    with RawUpstream() as upstream, data_plane(upstream.port, limits=limits) as plane:
-        with plane.client() as client:
-            client.send(prefix)
-            if prefix:
-                assert client.answer().status == 408
-            assert client.is_closed()
+    with (
+        RawUpstream() as upstream,
+        data_plane(upstream.port, limits=limits) as plane,
+        plane.client() as client,
+    ):
+        client.send(prefix)
+        if prefix:
+            assert client.answer().status == 408
+        assert client.is_closed()
 
 
 def test_slow_head_gains_no_time() -> None:
     """The time for a head runs from its first byte: dripping bytes does not extend it."""
     limits = with_limits(header_timeout=0.3)
-    with RawUpstream() as upstream, data_plane(upstream.port, limits=limits) as plane:
-        with plane.client() as client:
-            client.sock.settimeout(0.02)
-            client.send(GET[:-2])
-            data = b""
-            for _ in range(200):
-                client.send(b"X: y\r\n")
-                try:
-                    data = client.sock.recv(100)
-                except TimeoutError:
-                    continue
-                except ConnectionError:
-                    break
+    with (
+        RawUpstream() as upstream,
+        data_plane(upstream.port, limits=limits) as plane,
+        plane.client() as client,
+    ):
+        client.sock.settimeout(0.02)
+        client.send(GET[:-2])
+        data = b""
+        for _ in range(200):
+            client.send(b"X: y\r\n")
+            try:
+                data = client.sock.recv(100)
+            except TimeoutError:
+                continue
+            except ConnectionError:
                 break
-            assert b" 408 " in data
+            break
+        assert b" 408 " in data
 
 
 def test_idle_connection_ends() -> None:
     """A kept connection without a next request is closed after the keep-alive time."""
     limits = with_limits(keepalive_timeout=0.1)
-    with RawUpstream() as upstream, data_plane(upstream.port, limits=limits) as plane:
-        with plane.client() as client:
-            client.send(GET)
-            assert client.answer().status == 200
-            assert client.is_closed()
+    with (
+        RawUpstream() as upstream,
+        data_plane(upstream.port, limits=limits) as plane,
+        plane.client() as client,
+    ):
+        client.send(GET)
+        assert client.answer().status == 200
+        assert client.is_closed()
 
 
 def test_connection_limit_is_said_cleanly() -> None:
@@ -248,22 +257,26 @@ def test_draining_finishes_what_was_begun() -> None:
         peer.send(OK)
         peer.rest()
 
-    with RawUpstream(script) as upstream, data_plane(upstream.port) as plane:
-        with plane.client() as idle, plane.client() as busy:
-            idle.send(get(b"/deny"))
-            assert idle.answer().status == 403
-            busy.send(GET)
-            until(lambda: upstream.received, "it is forwarded")
-            future = asyncio.run_coroutine_threadsafe(plane.proxy.drain(5), plane.loop)
-            assert idle.is_closed()
-            with pytest.raises(ConnectionRefusedError), connected(plane.port):
-                pass
-            go.append(True)
-            answer = busy.answer()
-            assert answer.status == 200
-            assert answer.header("Connection") == "close"
-            assert busy.is_closed()
-            assert future.result(5) is True
+    with (
+        RawUpstream(script) as upstream,
+        data_plane(upstream.port) as plane,
+        plane.client() as idle,
+        plane.client() as busy,
+    ):
+        idle.send(get(b"/deny"))
+        assert idle.answer().status == 403
+        busy.send(GET)
+        until(lambda: upstream.received, "it is forwarded")
+        future = asyncio.run_coroutine_threadsafe(plane.proxy.drain(5), plane.loop)
+        assert idle.is_closed()
+        with pytest.raises(ConnectionRefusedError), connected(plane.port):
+            pass
+        go.append(True)
+        answer = busy.answer()
+        assert answer.status == 200
+        assert answer.header("Connection") == "close"
+        assert busy.is_closed()
+        assert future.result(5) is True
 
 
 def test_draining_cuts_what_does_not_end() -> None:

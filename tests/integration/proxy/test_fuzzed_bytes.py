@@ -1,5 +1,6 @@
 """Whatever a client sends, the upstream sees only whole requests that were judged."""
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -51,7 +52,7 @@ def conversations(draw: st.DrawFn) -> list[bytes]:
                 message[at : at + 1] = draw(st.binary(min_size=1, max_size=2))
     cuts = sorted(draw(st.lists(st.integers(0, len(message)), max_size=4)))
     bounds = [0, *cuts, len(message)]
-    return [bytes(message[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [bytes(message[a:b]) for a, b in itertools.pairwise(bounds)]
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 from tests.support.allow_all import Finished
 from tests.support.data_plane import data_plane, with_limits
-from tests.support.raw_http import OK, Client, Peer, RawUpstream, answering, until
+from tests.support.raw_http import OK, Peer, RawUpstream, answering, until
 
 BIG = bytes(range(256)) * 8192  # 2 MiB
 
@@ -192,23 +192,6 @@ def test_refusal_reaches_a_client_that_is_still_sending() -> None:
 TOTAL = 24 * len(BIG)  # far more than the kernel's own buffers hold
 
 
-def send_until_stuck(client: Client) -> int:
-    """Sends a body of `TOTAL` bytes until nobody takes any more for a while."""
-    client.sock.settimeout(0.2)
-    sent = 0
-    with pytest.raises(TimeoutError):
-        while sent < TOTAL:
-            sent += client.sock.send(BIG[sent % len(BIG) :])
-    client.sock.settimeout(5)
-    return sent
-
-
-def send_rest(client: Client, sent: int) -> None:
-    """Sends what is left of the body."""
-    while sent < TOTAL:
-        sent += client.sock.send(BIG[sent % len(BIG) :])
-
-
 def test_nothing_of_a_body_moves_before_the_decision() -> None:
     """While the decision waits, a body stays with the gate, in bounded memory."""
     limits = with_limits(body_bytes=TOTAL)
@@ -218,11 +201,12 @@ def test_nothing_of_a_body_moves_before_the_decision() -> None:
         plane.client() as client,
     ):
         client.send(post(b"/park", b"Content-Length: %d" % TOTAL))
-        sent = send_until_stuck(client)
+        sent = client.send_until_stuck(TOTAL)
+        assert sent < TOTAL
         assert upstream.seen == []
         resume, forward = plane.gate.parked[0]
         plane.call(lambda: resume(forward))
-        send_rest(client, sent)
+        client.send(bytes(TOTAL - sent))
 
         assert client.answer().status == 200
         assert len(upstream.received.partition(b"\r\n\r\n")[2]) == TOTAL
@@ -247,9 +231,10 @@ def test_slow_upstream_slows_the_client() -> None:
         plane.client() as client,
     ):
         client.send(post(b"/x", b"Content-Length: %d" % TOTAL))
-        sent = send_until_stuck(client)
+        sent = client.send_until_stuck(TOTAL)
+        assert sent < TOTAL
         release.append(True)
-        send_rest(client, sent)
+        client.send(bytes(TOTAL - sent))
 
         assert client.answer().status == 200
 

@@ -130,12 +130,15 @@ def test_client_that_stops_reading_is_given_up() -> None:
                 return
 
     limits = with_limits(body_idle_timeout=0.2)
-    with RawUpstream(script) as upstream, data_plane(upstream.port, limits=limits) as plane:
-        with plane.client() as client:
-            client.send(GET)
-            until(lambda: plane.gate.outcomes, "it is given up")
-            assert plane.gate.outcomes[0].outcome == "client_gone"
-            until(lambda: upstream.seen[0].end, "the upstream's request is cut")
+    with (
+        RawUpstream(script) as upstream,
+        data_plane(upstream.port, limits=limits) as plane,
+        plane.client() as client,
+    ):
+        client.send(GET)
+        until(lambda: plane.gate.outcomes, "it is given up")
+        assert plane.gate.outcomes[0].outcome == "client_gone"
+        until(lambda: upstream.seen[0].end, "the upstream's request is cut")
 
 
 @pytest.mark.parametrize("plain_asyncio", [False, True], ids=["uvloop", "asyncio"])

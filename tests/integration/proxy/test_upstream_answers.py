@@ -135,9 +135,8 @@ def test_reset_ends_a_close_delimited_body_visibly() -> None:
                 client.send(request)
                 client.take_until(b"half")
                 go.append(True)
-                with pytest.raises((AssertionError, ConnectionResetError)):
+                with pytest.raises(ConnectionResetError):
                     client.take_until(b"0\r\n\r\n")
-                    client.everything()
             until(lambda: plane.gate.outcomes, "it is on record")
             assert plane.gate.outcomes == [Finished(200, 4, "upstream_failed", True)]
 
@@ -159,7 +158,7 @@ def test_close_delimited_body() -> None:
 
 
 def test_chunked_body_with_trailers() -> None:
-    """Chunks arrive decoded for HTTP/1.0; trailers arrive but for those that only the gate may say."""
+    """HTTP/1.0 gets the data alone; trailers arrive but for those that only the gate may say."""
     chunked = (
         CHUNKED
         + b"Trailer: X-Sum\r\n\r\n5;x=y\r\nhello\r\n6\r\n world\r\n"
@@ -190,13 +189,16 @@ def test_bytewise_answer() -> None:
             for at in range(len(whole)):
                 peer.send(whole[at : at + 1])
 
-    with RawUpstream(script) as upstream, data_plane(upstream.port) as plane:
-        with plane.client() as client:
-            for _ in range(3):
-                client.send(GET)
-                assert client.answer().header("X") == "y"
-                got = client.answer()
-                assert (got.body, got.trailers) == (b"hello", b"X-Sum: 1\r\n")
+    with (
+        RawUpstream(script) as upstream,
+        data_plane(upstream.port) as plane,
+        plane.client() as client,
+    ):
+        for _ in range(3):
+            client.send(GET)
+            assert client.answer().header("X") == "y"
+            got = client.answer()
+            assert (got.body, got.trailers) == (b"hello", b"X-Sum: 1\r\n")
 
 
 @pytest.mark.parametrize(
@@ -269,15 +271,18 @@ def test_late_garbage_is_dropped() -> None:
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nspoilt")
         peer.rest()
 
-    with RawUpstream(script) as upstream, data_plane(upstream.port) as plane:
-        with plane.client() as client:
-            client.send(GET)
-            assert client.answer().body == b"ok"
-            upstream.script = answering(OK)
-            go.append(True)
-            until(lambda: upstream.seen[0].end, "the spoilt connection is closed")
-            client.send(GET)
-            assert client.answer().body == b"ok"
+    with (
+        RawUpstream(script) as upstream,
+        data_plane(upstream.port) as plane,
+        plane.client() as client,
+    ):
+        client.send(GET)
+        assert client.answer().body == b"ok"
+        upstream.script = answering(OK)
+        go.append(True)
+        until(lambda: upstream.seen[0].end, "the spoilt connection is closed")
+        client.send(GET)
+        assert client.answer().body == b"ok"
 
 
 def test_headers_that_stay_behind_the_gate() -> None:
@@ -299,14 +304,17 @@ def test_headers_that_stay_behind_the_gate() -> None:
         body=b"ok",
         first=b"HTTP/1.1 200 Quite OK",
     )
-    with RawUpstream(answering(full)) as upstream, data_plane(upstream.port) as plane:
-        with plane.client() as client:
-            client.send(GET)
-            assert client.answer().head == (
-                b"HTTP/1.1 200 Quite OK\r\nServer: up/1\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
-                b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nPassport-Decision: allow\r\n"
-                b"Content-Length: 2\r\n\r\n"
-            )
+    with (
+        RawUpstream(answering(full)) as upstream,
+        data_plane(upstream.port) as plane,
+        plane.client() as client,
+    ):
+        client.send(GET)
+        assert client.answer().head == (
+            b"HTTP/1.1 200 Quite OK\r\nServer: up/1\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+            b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nPassport-Decision: allow\r\n"
+            b"Content-Length: 2\r\n\r\n"
+        )
 
 
 def test_missing_date_is_added() -> None:
@@ -338,10 +346,13 @@ def test_reason_phrase_may_be_missing() -> None:
     """RFC 9112 section 4: the reason phrase may be empty."""
     for first in (b"HTTP/1.1 200 ", b"HTTP/1.1 200"):
         script = answering(answer(b"Content-Length: 0", first=first))
-        with RawUpstream(script) as upstream, data_plane(upstream.port) as plane:
-            with plane.client() as client:
-                client.send(GET)
-                assert client.answer().head.startswith(b"HTTP/1.1 200 \r\n")
+        with (
+            RawUpstream(script) as upstream,
+            data_plane(upstream.port) as plane,
+            plane.client() as client,
+        ):
+            client.send(GET)
+            assert client.answer().head.startswith(b"HTTP/1.1 200 \r\n")
 
 
 def test_http_1_0_upstream() -> None:
@@ -386,19 +397,23 @@ def test_answer_while_the_request_streams() -> None:
         peer.head()
         peer.send(CHUNKED + b"\r\n")
         for times in range(1, 4):
-            until(lambda: peer.seen.received.endswith(b"hello" * times) or not peer.receive(), "")
+            while not peer.seen.received.endswith(b"hello" * times):
+                assert peer.receive()
             peer.send(b"4\r\necho\r\n")
         peer.send(b"0\r\n\r\n")
         peer.rest()
 
-    with RawUpstream(script) as upstream, data_plane(upstream.port) as plane:
-        with plane.client() as client:
-            client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 15\r\n\r\n")
-            for _ in range(3):
-                client.send(b"hello")
-                client.take_until(b"echo")
-            client.take_until(b"0\r\n\r\n")
-            assert client.is_closed()
+    with (
+        RawUpstream(script) as upstream,
+        data_plane(upstream.port) as plane,
+        plane.client() as client,
+    ):
+        client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 15\r\n\r\n")
+        for _ in range(3):
+            client.send(b"hello")
+            client.take_until(b"echo")
+        client.take_until(b"0\r\n\r\n")
+        assert client.is_closed()
 
 
 def test_upstream_that_does_not_answer() -> None:
@@ -454,16 +469,22 @@ def test_limits_hold_for_answers() -> None:
     limits = with_limits(headers=3, header_bytes=300)
     for lines in ([b"X: y"] * 3, [b"X: " + b"y" * 300]):
         script = answering(answer(*lines, b"Content-Length: 0"))
-        with RawUpstream(script) as upstream, data_plane(upstream.port, limits=limits) as plane:
-            with plane.client() as client:
-                client.send(GET)
-                assert client.answer().status == 502
+        with (
+            RawUpstream(script) as upstream,
+            data_plane(upstream.port, limits=limits) as plane,
+            plane.client() as client,
+        ):
+            client.send(GET)
+            assert client.answer().status == 502
 
 
 def test_empty_answer_headers() -> None:
     """A forward without headers of its own adds none."""
     gate = AllowAll(answer_headers=b"")
-    with RawUpstream() as upstream, data_plane(upstream.port, gate=gate) as plane:
-        with plane.client() as client:
-            client.send(GET)
-            assert client.answer().header("Passport-Decision") is None
+    with (
+        RawUpstream() as upstream,
+        data_plane(upstream.port, gate=gate) as plane,
+        plane.client() as client,
+    ):
+        client.send(GET)
+        assert client.answer().header("Passport-Decision") is None

@@ -25,7 +25,7 @@ def closing_when_used_again(peer: Peer) -> None:
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"])
 def test_idempotent_request_on_a_dead_connection_is_sent_again(method: bytes) -> None:
-    """RFC 9110 section 9.2.2: what the server may do twice is retried once, on another connection."""
+    """RFC 9110 section 9.2.2: what may be done twice is retried once, on another connection."""
     with RawUpstream(closing_when_used_again) as upstream, data_plane(upstream.port) as plane:
         with plane.client() as client:
             client.send(request())
@@ -71,11 +71,14 @@ def test_retry_happens_once() -> None:
 
 def test_first_use_of_a_connection_is_not_retried() -> None:
     """A server that closes a new connection without a word is down, not idle."""
-    with RawUpstream(lambda peer: peer.request() and None) as upstream:
-        with data_plane(upstream.port) as plane, plane.client() as client:
-            client.send(request())
-            assert client.answer().status == 502
-            assert len(upstream.seen) == 1
+    with (
+        RawUpstream(lambda peer: peer.request() and None) as upstream,
+        data_plane(upstream.port) as plane,
+        plane.client() as client,
+    ):
+        client.send(request())
+        assert client.answer().status == 502
+        assert len(upstream.seen) == 1
 
 
 def test_no_retry_once_an_answer_began() -> None:
@@ -116,12 +119,15 @@ def test_connection_that_closed_while_idle_is_not_used() -> None:
 
 def test_idle_connections_are_closed() -> None:
     """A connection that nobody used for `pool_idle` is closed by the gate."""
-    with RawUpstream() as upstream, data_plane(upstream.port, pool_idle=0.05) as plane:
-        with plane.client() as client:
-            client.send(request())
-            assert client.answer().status == 200
-            until(lambda: plane.proxy.upstream_connections == 0, "it is closed")
-            assert upstream.seen[0].end == "eof"
+    with (
+        RawUpstream() as upstream,
+        data_plane(upstream.port, pool_idle=0.05) as plane,
+        plane.client() as client,
+    ):
+        client.send(request())
+        assert client.answer().status == 200
+        until(lambda: plane.proxy.upstream_connections == 0, "it is closed")
+        assert upstream.seen[0].end == "eof"
 
 
 def test_connections_are_shared() -> None:
@@ -212,17 +218,21 @@ def test_lost_connection_makes_room() -> None:
         else:
             answering(OK)(peer)
 
-    with RawUpstream(script) as upstream, data_plane(upstream.port, max_connections=1) as plane:
-        with plane.client() as one, plane.client() as two:
-            one.send(request())
-            until(lambda: upstream.received, "it is forwarded")
-            two.send(request())
-            assert one.answer().status == 502
-            assert two.answer().status == 200
+    with (
+        RawUpstream(script) as upstream,
+        data_plane(upstream.port, max_connections=1) as plane,
+        plane.client() as one,
+        plane.client() as two,
+    ):
+        one.send(request())
+        until(lambda: upstream.received, "it is forwarded")
+        two.send(request())
+        assert one.answer().status == 502
+        assert two.answer().status == 200
 
 
 def test_upstream_can_be_exchanged() -> None:
-    """After `reconfigure` new requests go to the new upstream, and what is under way is finished."""
+    """After `reconfigure` new requests go to the new upstream; the others are finished."""
     go = threading.Event()
 
     def slow(peer: Peer) -> None:
