@@ -28,7 +28,8 @@ class Exchange:
 
     `body` is the whole request body where the gate holds it; with `streams` it comes through `send`
     instead, while `ready` is true. `request_sent` is true once the request is whole, `bodiless`
-    where the answer has no body whatever its head says (HEAD).
+    where the answer has no body whatever its head says (HEAD), `last` where the upstream's
+    connection must carry no other exchange after this one.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class Exchange:
         "_streams",
         "_upstream",
         "bodiless",
+        "last",
         "ready",
         "request_sent",
     )
@@ -84,6 +86,7 @@ class Exchange:
         self._sent = False
         self._over = False
         self.bodiless = request.method == "HEAD"
+        self.last = request.last
         self.ready = False
         self.request_sent = False
 
@@ -114,6 +117,8 @@ class Exchange:
         request = self._request
         body = self._body
         head = self._forward.head
+        if request.last:
+            head += b"Connection: close\r\n"
         plane = self._plane
         if self._streams:
             self.ready = True

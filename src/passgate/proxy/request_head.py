@@ -38,7 +38,8 @@ class RequestHead:
 
     `length` is the body's length in bytes, 0 without one, or `CHUNKED`. `framing` are the lines
     that frame it towards the upstream, with the blank line. `upgrade` is the Upgrade value where
-    the client asked for one and it may be passed on.
+    the client asked for one and it may be passed on. `last` is true for a request after which the
+    upstream must not look for another on the same connection.
     """
 
     method: str
@@ -50,7 +51,13 @@ class RequestHead:
     keepalive: bool = True
     expects: bool = False
     upgrade: bytes = b""
+    last: bool = False
 
+
+# Methods that clients send bodies with. With the others (RFC 9110 section 9.3.1: a body of GET "has
+# no generally defined semantics") many servers never look for one, and a server that keeps its
+# connection reads such a body as the next request, which nobody has judged.
+_WITH_BODY: Final = frozenset(("POST", "PUT", "PATCH"))
 
 # The decoded method of each request that comes; `str` of the same few bytes over and over.
 _METHODS: Final = {
@@ -177,6 +184,8 @@ def _frame(request: RequestHead, fields: list[tuple[bytes, bytes]]) -> Fault | N
             return Fault(400, "The Content-Length header is malformed or repeated.")
         request.length = int(lengths[0])
         request.framing = b"Content-Length: %d\r\n\r\n" % request.length
+
+    request.last = request.length != 0 and request.method not in _WITH_BODY
 
     options: set[bytes] = set()
     for value in values.get(b"connection", ()):

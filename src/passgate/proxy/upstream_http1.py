@@ -306,7 +306,7 @@ class UpstreamConnection(asyncio.Protocol):
         if not exchange.request_sent or self._transport.get_write_buffer_size():
             # Answered before the request was read: the rest must not be taken for another one.
             self.abort()
-        elif clean and self._keep and not self.gone:
+        elif clean and self._keep and not self.gone and not exchange.last:
             self.reused = True
             if self._paused:
                 self.resume()
