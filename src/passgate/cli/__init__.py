@@ -18,9 +18,10 @@ from passgate.cli.verify import verify
 app = typer.Typer(
     name="passgate",
     help="A gate before an API that judges every request of an AI agent by its passport.",
-    epilog="Try it first: passgate demo. Shell completion: passgate --install-completion.",
+    epilog="Example: passgate demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain text: the same in a terminal, a pipe and the documents
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

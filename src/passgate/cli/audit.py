@@ -9,11 +9,13 @@ import typer
 from passgate.cli.exits import REFUSED, WRONG_USE, fail, note
 
 audit_app = typer.Typer(
-    help="Verify the signed log of a gate, and show what is in it.", no_args_is_help=True
+    help="Verifies the signed log of a gate, and shows what is in it.",
+    epilog="Example: passgate audit verify passgate-data/log",
+    no_args_is_help=True,
 )
 
 Directory = Annotated[
-    Path, typer.Argument(metavar="DIR", help="The log directory, as passgate-data/log.")
+    Path, typer.Argument(metavar="DIR", help="The log directory, such as passgate-data/log.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -34,15 +36,16 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Recompute a whole log and name the first line that is wrong.
+    """Recomputes a whole log and names the first line that is wrong.
 
     Without --key the log's own gate.pub is believed: that proves that the log is consistent, not
-    whose it is. Without --since nothing proves that its end has not been cut off.
+    whose it is. Without --since nothing proves that its end has not been cut off. Exits 1 if
+    anything is wrong.
 
-    Example: passgate audit verify passgate-data/log
-
-    Example: curl -s https://gate/.well-known/passgate/checkpoint > then.txt, and later:
-    passgate audit verify passgate-data/log --key gate.pub --since then.txt
+    \b
+    Example:
+      passgate audit verify passgate-data/log
+      passgate audit verify passgate-data/log --key gate.pub --since then.txt
     """
     from passgate.errors import DataError
     from passgate.log.checkpoint import parse_key
@@ -88,15 +91,21 @@ def verify(
 @audit_app.command()
 def tail(
     directory: Directory,
-    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many lines.")] = 10,
+    lines: Annotated[
+        int, typer.Option("-n", "--lines", metavar="N", min=0, help="How many lines.")
+    ] = 10,
     follow: Annotated[
         bool, typer.Option("-f", "--follow", help="Go on with new lines as they come.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print the last lines of a log. They are shown as they stand, not verified.
+    """Prints the last lines of a log.
 
-    Example: passgate audit tail passgate-data/log -n 20 --follow
+    They are shown as they stand, not verified.
+
+    \b
+    Example:
+      passgate audit tail passgate-data/log -n 20 --follow
     """
     from itertools import islice
 
@@ -121,22 +130,32 @@ def tail(
 def show(
     directory: Directory,
     decision_id: Annotated[
-        str | None, typer.Argument(metavar="[DECISION_ID]", help="One decision, and its outcome.")
+        str | None, typer.Argument(metavar="DECISION_ID", help="One decision, and its outcome.")
     ] = None,
-    reason: Annotated[str | None, typer.Option(help="Only this reason code.")] = None,
-    agent: Annotated[str | None, typer.Option(help="Only this agent's requests.")] = None,
-    decision: Annotated[str | None, typer.Option(help="Only allow, block or request_hold.")] = None,
-    action: Annotated[str | None, typer.Option(help="Only this action.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only lines of this kind, as gap.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Only this reason code.")
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only this agent's requests.")
+    ] = None,
+    decision: Annotated[
+        str | None,
+        typer.Option(metavar="DECISION", help="Only allow, block or request_hold."),
+    ] = None,
+    action: Annotated[str | None, typer.Option(metavar="ACTION", help="Only this action.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Only lines of this kind, such as gap.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the lines that match, oldest first. They are shown as they stand, not verified.
+    """Prints the lines that match, oldest first.
 
-    Exits 1 when there is none.
+    They are shown as they stand, not verified. Exits 1 if there is none.
 
-    Example: passgate audit show passgate-data/log att_01JZQ5W8K4M6N7P8Q9R0S1T2V3 --json
-
-    Example: passgate audit show passgate-data/log --reason budget_exhausted --agent agent-7
+    \b
+    Example:
+      passgate audit show passgate-data/log att_01JZQ5W8K4M6N7P8Q9R0S1T2V3
+      passgate audit show passgate-data/log --reason rate_limited --agent agent_7
     """
     from passgate.errors import DataError
     from passgate.log.reading import read_lines

@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from passgate.config import LoadedConfig
 
 config_app = typer.Typer(
-    help="Check and show the configuration; print its JSON Schema.", no_args_is_help=True
+    help="Checks and shows the configuration, and prints its JSON Schema.",
+    epilog="Example: passgate config check --config gate.yaml",
+    no_args_is_help=True,
 )
 
-_File: TypeAlias = Annotated[Path, typer.Option("--config", "-c", help="The configuration.")]
+_File: TypeAlias = Annotated[
+    Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration.")
+]
 _GATE_YAML = Path("gate.yaml")
 
 
@@ -42,11 +46,14 @@ def check(
     config: _File = _GATE_YAML,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
-    """Find every problem at once, each with file and line; exit 0 if there is none, else 2.
+    """Finds every problem at once, each with file and line.
 
-    Warnings are things that are allowed and probably not meant. Nothing is started or written.
+    Exits 0 if there is none, else 2. Warnings are things that are allowed and probably not meant.
+    Nothing is started or written.
 
-    Example: passgate config check --config gate.yaml
+    \b
+    Example:
+      passgate config check --config gate.yaml
     """
     import json
 
@@ -61,9 +68,13 @@ def check(
 
 @config_app.command("schema")
 def schema() -> None:
-    """Print the JSON Schema of gate.yaml, for editors that complete and check it.
+    """Prints the JSON Schema of gate.yaml.
 
-    Example: passgate config schema > gate.schema.json
+    Editors complete and check the file by it.
+
+    \b
+    Example:
+      passgate config schema > gate.schema.json
     """
     import json
 
@@ -77,11 +88,14 @@ def show(
     config: _File = _GATE_YAML,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Print the configuration that counts, with every default; secrets show where they are read.
+    """Prints the configuration that counts, with every default.
 
-    What is printed is a configuration itself, and means the same.
+    Of secrets it shows where they are read. What is printed is a configuration itself, and means
+    the same.
 
-    Example: passgate config show --config gate.yaml
+    \b
+    Example:
+      passgate config show --config gate.yaml
     """
     import json
 

@@ -11,12 +11,15 @@ def demo(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Shows what the gate does: agents try things, and a table says what was decided and why.
+    """Lets agents try things, and prints what a gate decided and why.
 
-    Everything listens on free loopback ports and lives in a temporary directory. Exits 1 if any
+    An API, an issuer and a gate on free loopback ports, in a temporary directory. Exits 1 if any
     decision, or the log of them, is not what it must be.
 
-    Example: passgate demo
+    \b
+    Example:
+      passgate demo
+      passgate demo --serve
     """
     import asyncio
     import contextlib

@@ -13,28 +13,42 @@ if TYPE_CHECKING:
 
 def explain(
     config: Annotated[
-        Path, typer.Option("--config", "-c", help="The configuration.", dir_okay=False)
+        Path,
+        typer.Option("--config", "-c", metavar="FILE", help="The configuration.", dir_okay=False),
     ] = Path("gate.yaml"),
-    method: Annotated[str, typer.Option(help="The request's method.")] = "GET",
-    target: Annotated[str, typer.Option(help="The request's path and query.")] = "/",
+    method: Annotated[str, typer.Option(metavar="METHOD", help="The request's method.")] = "GET",
+    target: Annotated[
+        str, typer.Option(metavar="TARGET", help="The request's path and query.")
+    ] = "/",
     passport: Annotated[
-        str | None, typer.Option(help="The passport; `-` reads it from standard input.")
+        str | None,
+        typer.Option(metavar="TOKEN", help="The passport; `-` reads it from standard input."),
     ] = None,
     header: Annotated[
-        list[str] | None, typer.Option("--header", "-H", help="A further header, 'Name: value'.")
+        list[str] | None,
+        typer.Option(
+            "--header", "-H", metavar="HEADER", help="A further header, 'Name: value'; repeatable."
+        ),
     ] = None,
     body: Annotated[
-        Path | None, typer.Option(help="A file with the request's body.", dir_okay=False)
+        Path | None,
+        typer.Option(metavar="FILE", help="A file with the request's body.", dir_okay=False),
     ] = None,
-    client: Annotated[str, typer.Option(help="The client's address.")] = "127.0.0.1",
+    client: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="The client's address.")
+    ] = "127.0.0.1",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Says what the gate would decide about a request, check by check.
 
-    Reads the sources of trust once and charges nothing; what only the running gate knows (what is
+    Reads the sources of trust once and charges nothing. What only the running gate knows (what is
     left of a budget, whether the upstream answers) is shown as open. Exits 1 if it would refuse.
 
-    Example: passgate explain --target /v1/search --passport "$PASSPORT"
+    \b
+    Example:
+      passgate explain --target /v1/search --passport "$P"
+      passgate explain --method POST --target /v1/orders --body order.json \\
+        --header 'Content-Type: application/json' --passport - < passport.txt
     """
     import json
     import os
@@ -50,7 +64,10 @@ def explain(
         headers.append((b"Authorization", b"Passport " + token.encode("utf-8", "replace")))
     raw = None
     if body is not None:
-        raw = body.read_bytes()
+        try:
+            raw = body.read_bytes()
+        except OSError as error:
+            fail(f"{body} cannot be read: {error.strerror}", WRONG_USE)
         headers.append((b"Content-Length", str(len(raw)).encode()))
     try:
         loaded = load_config(config, os.environ)

@@ -11,16 +11,22 @@ _MAX_BYTES = 64 * 1024
 
 def health(
     url: Annotated[
-        str, typer.Option(help="What to ask: /readyz or /livez of the admin listener.")
+        str,
+        typer.Option(metavar="URL", help="What to ask: /readyz or /livez of the admin listener."),
     ] = "http://127.0.0.1:9901/readyz",
     timeout: Annotated[
         float,
-        typer.Option(min=0.1, help="Seconds to wait for the connection and for each part."),
+        typer.Option(
+            metavar="SECONDS",
+            min=0.1,
+            help="How long to wait for the connection and for each part.",
+        ),
     ] = 2.0,
 ) -> None:
-    """Exits 0 if the gate answers 200, which /readyz does when it is ready; else 1.
+    """Asks a running gate whether it is ready.
 
-    Prints what the gate says. Nothing is redirected, and no proxy of the environment is used.
+    Prints what the gate says. Exits 0 if that is a 200, which /readyz answers when the gate is
+    ready, else 1. No redirect is followed, and no proxy of the environment is used.
 
     \b
     Example:

@@ -9,14 +9,20 @@ from passgate.cli.exits import fail, note, read_token
 
 def inspect(
     token: Annotated[
-        str | None, typer.Argument(help="The token; read from standard input if absent or `-`.")
+        str | None,
+        typer.Argument(
+            metavar="TOKEN", help="The token; read from standard input if absent or `-`."
+        ),
     ] = None,
 ) -> None:
     """Decodes a passport or a revocation list WITHOUT verifying it.
 
     Whoever made the token chose every word of it; 'passgate verify' says whether it is true.
 
-    Example: passgate inspect < passport.txt
+    \b
+    Example:
+      passgate inspect "$P"
+      passgate inspect < passport.txt
     """
     import json
 

@@ -12,20 +12,36 @@ _LONG_S = 90 * 86_400
 
 
 def issue(
-    issuer: Annotated[Path, typer.Option(help="The issuer's directory, made by 'issuer new'.")],
-    agent: Annotated[str, typer.Option(help="The agent's id, `sub` of the passport.")],
+    issuer: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="The issuer's directory, made by 'issuer new'."),
+    ],
+    agent: Annotated[
+        str, typer.Option(metavar="ID", help="The agent's id, `sub` of the passport.")
+    ],
     permission: Annotated[
-        list[str], typer.Option(help="An action that it permits, such as api:search, api:* or *.")
+        list[str],
+        typer.Option(
+            metavar="ACTION", help="An action that it permits, such as api:search, api:* or *."
+        ),
     ],
     constraint: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="A limit on all of it; VALUE is JSON, else text."),
     ] = None,
     aud: Annotated[
-        list[str] | None, typer.Option(help="A gate id or audience that it is for; else any gate.")
+        list[str] | None,
+        typer.Option(
+            metavar="AUDIENCE", help="A gate id or audience that it is for; else any gate."
+        ),
     ] = None,
-    ttl: Annotated[str, typer.Option(help="How long it lives, such as 15m, 12h or 30d.")] = "30d",
-    name: Annotated[str | None, typer.Option(help="A name to show to people in records.")] = None,
+    ttl: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long it lives, such as 15m, 12h or 30d.")
+    ] = "30d",
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A name for people, in the claim `agent_name`."),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse constraints that this version does not know.")
     ] = False,
@@ -37,8 +53,10 @@ def issue(
 
     Repeat --permission, --constraint and --aud for more than one.
 
-    Example: passgate issue --issuer issuer --agent agent_7 --permission 'api:*'
-    --constraint core:rate:max_per_minute=60 --ttl 7d
+    \b
+    Example:
+      passgate issue --issuer issuer --agent agent_7 --permission 'api:*' \\
+        --constraint core:rate:max_per_minute=60 --ttl 7d
     """
     import json
 

@@ -9,21 +9,30 @@ import typer
 from passgate.cli.exits import WRONG_USE, fail
 
 issuer_app = typer.Typer(
-    help="Make issuers: the key pairs that sign passports.", no_args_is_help=True
+    help="Makes issuers: the key pairs that sign passports.",
+    epilog="Example: passgate issuer new --id iss_lab --out issuer",
+    no_args_is_help=True,
 )
 
 
 @issuer_app.command("new")
 def new(
-    id_: Annotated[str, typer.Option("--id", help="The issuer's id, `iss` of its passports.")],
-    out: Annotated[Path, typer.Option("--out", help="The directory to write to; it may exist.")],
+    id_: Annotated[
+        str, typer.Option("--id", metavar="ID", help="The issuer's id, `iss` of its passports.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where to write; it may exist.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
 ) -> None:
-    """Makes an issuer: issuer.key (keep it), jwks.json and revocations.jwt (for gates).
+    """Makes an issuer: a private key, and two files for gates.
 
-    Keys are never overwritten.
+    issuer.key is the private key: keep it. jwks.json (public keys) and revocations.jwt (the signed
+    list) are what gates read. Keys are never overwritten.
 
-    Example: passgate issuer new --id iss_lab --out issuer
+    \b
+    Example:
+      passgate issuer new --id iss_lab --out issuer
     """
     import json
 

@@ -10,15 +10,22 @@ from passgate.cli.exits import WRONG_USE, fail, note
 
 
 def revoke(
-    issuer: Annotated[Path, typer.Option(help="The issuer's directory, made by 'issuer new'.")],
+    issuer: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="The issuer's directory, made by 'issuer new'."),
+    ],
     id_: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="A passport, agent, key or issuer id.")
+        str | None, typer.Argument(metavar="ID", help="A passport, agent, key or issuer id.")
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option(help="passport, agent, key or issuer, where the id does not show it."),
+        typer.Option(
+            metavar="KIND", help="passport, agent, key or issuer, where the id does not show it."
+        ),
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why, for people; gates do not judge it.")] = "",
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why, for people; gates do not judge it.")
+    ] = "",
     resign: Annotated[
         bool, typer.Option("--resign", help="Sign the list anew for 30 days; no ID is needed.")
     ] = False,
@@ -28,7 +35,11 @@ def revoke(
 
     Gates that read the list refuse what is on it from their next reading on.
 
-    Example: passgate revoke --issuer issuer pass_01J8ZQ4W9VBM4C5V7T3N2K6XYA --reason leaked
+    \b
+    Example:
+      passgate revoke --issuer issuer pass_01J8ZQ4W9VBM4C5V7T3N2K6XYA --reason lost
+      passgate revoke --issuer issuer agent_7 --kind agent
+      passgate revoke --issuer issuer --resign
     """
     import json
     from datetime import UTC, datetime

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def serve(
     config: Annotated[
-        Path, typer.Option("--config", "-c", help="The configuration.", dir_okay=False)
+        Path,
+        typer.Option("--config", "-c", metavar="FILE", help="The configuration.", dir_okay=False),
     ] = Path("gate.yaml"),
 ) -> None:
     """Runs the gate before its upstream.
@@ -25,7 +26,9 @@ def serve(
     Ends on SIGTERM or SIGINT once requests in flight are done (at most limits.drain_timeout). Reads
     the configuration again on SIGHUP, and whenever the file changes.
 
-    Example: passgate serve --config gate.yaml
+    \b
+    Example:
+      passgate serve --config gate.yaml
     """
     from passgate.config import load_config
     from passgate.errors import ConfigError, PassgateError

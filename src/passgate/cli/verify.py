@@ -10,26 +10,33 @@ from passgate.cli.exits import REFUSED, WRONG_USE, fail, note, read_token
 
 def verify(
     token: Annotated[
-        str | None, typer.Argument(help="The passport; read from standard input if absent or `-`.")
+        str | None,
+        typer.Argument(
+            metavar="TOKEN", help="The passport; read from standard input if absent or `-`."
+        ),
     ] = None,
     jwks: Annotated[
-        Path | None, typer.Option(help="The issuer's public keys, as 'issuer new' writes them.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The issuer's public keys, as 'issuer new' writes them."),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="A gate.yaml: judge as that gate would.")
+        Path | None, typer.Option(metavar="FILE", help="A gate.yaml: judge as that gate would.")
     ] = None,
     action: Annotated[
-        str | None, typer.Option(help="Also judge whether it permits this action.")
+        str | None,
+        typer.Option(metavar="ACTION", help="Also judge whether it permits this action."),
     ] = None,
 ) -> None:
-    """Verifies a passport and prints its claims; exits 1 with the reason code if refused.
+    """Verifies a passport and prints its claims.
 
     With --jwks: shape, signature and times (audience and revocation need a gate's configuration).
-    With --config: also issuer, audience and revocation, each source being read once.
+    With --config: also issuer, audience and revocation, each source being read once. Exits 1 with
+    the reason code if the passport is refused.
 
-    Examples: passgate verify --jwks issuer/jwks.json < passport.txt
-
-    passgate verify --config gate.yaml --action api:search < passport.txt
+    \b
+    Example:
+      passgate verify --jwks issuer/jwks.json < passport.txt
+      passgate verify --config gate.yaml --action api:search < passport.txt
     """
     import json
 
