@@ -157,7 +157,9 @@ def _host_is_expected(header: str, configured: str) -> bool:
     """
     name = header.lower()
     if name.startswith("["):
-        name = name[1:].partition("]")[0]
+        name, _, port = name[1:].partition("]")
+        if port.strip(":0123456789"):
+            return False
     elif name.count(":") <= 1:
         name = name.partition(":")[0]
     if name in ("localhost", configured):

@@ -30,7 +30,8 @@ _SIGNATURE_CHARACTERS = 86  # 64 bytes
 # (RFC 4648 section 3.5). A remainder of 1 encodes no whole byte.
 _PADDING = (b"", None, b"==", b"=")
 _LAST = (frozenset(_ALPHABET), None, frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+# Control characters, and halves of surrogate pairs, which have no bytes in UTF-8.
+_NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SHORT_NAME = re.compile(r"[A-Za-z0-9_.:/#-]{1,80}", re.ASCII)
 
 
@@ -146,7 +147,7 @@ def is_name(value: str) -> bool:
     """Whether `value` can name something: 1 to 256 bytes of UTF-8 without control characters."""
     if value.isascii() and value.isprintable():  # nearly all, and quick
         return 0 < len(value) <= MAX_NAME_BYTES
-    return _CONTROL.search(value) is None and len(value.encode()) <= MAX_NAME_BYTES
+    return _NOT_IN_NAMES.search(value) is None and len(value.encode()) <= MAX_NAME_BYTES
 
 
 def named(names: set[str]) -> str:

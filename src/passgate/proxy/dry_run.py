@@ -41,7 +41,7 @@ def read_dry_run(request: Request) -> DryRun | Refusal:
     if type(action) is not str or not is_name(action) or "*" in action:
         return _bad("A check must name one action.")
     method = asked.get("method", "GET")
-    if method not in _METHODS:
+    if type(method) is not str or method not in _METHODS:
         return _bad("The method of a check is one of the usual ones.")
     facts = _facts(asked)
     if isinstance(facts, Refusal):
