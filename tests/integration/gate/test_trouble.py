@@ -163,7 +163,7 @@ def test_keys_away_at_start_do_not_stop_the_gate(tmp_path: Path) -> None:
             "keys": f"{source.url}/jwks.json",
             "revocations": f"{source.url}/revocations",
             "refresh": "1s",
-            "max_stale": "3s",
+            "max_stale": "6s",
         }
         config = {
             "anonymous": {"enabled": True, "allowed_actions": ["public"]},
@@ -186,7 +186,7 @@ def test_keys_away_at_start_do_not_stop_the_gate(tmp_path: Path) -> None:
             gate.start(wait_ready=False)
             assert gate.request("GET", "/v1/search", passport).status == 200
             eventually(
-                lambda: b"trust_stale" in gate.request("GET", "/v1/search", passport).body, 10
+                lambda: b"trust_stale" in gate.request("GET", "/v1/search", passport).body, 20
             )
             eventually(lambda: gate.admin("GET", "/readyz").status == 503)
             rows = gate.admin("GET", "/readyz").json["dependencies"]

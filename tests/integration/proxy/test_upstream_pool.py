@@ -127,7 +127,7 @@ def test_idle_connections_are_closed() -> None:
         client.send(request())
         assert client.answer().status == 200
         until(lambda: plane.proxy.upstream_connections == 0, "it is closed")
-        assert upstream.seen[0].end == "eof"
+        until(lambda: upstream.seen[0].end == "eof", "the upstream has seen that")
 
 
 def test_connections_are_shared() -> None:

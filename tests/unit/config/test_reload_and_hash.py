@@ -33,9 +33,11 @@ ENVIRON = {"TOKEN": "a token of some length"}
         ),
         (
             {"ledger": {"kind": "memory"}, "limits": {"headers": 5}},
-            ["ledger.kind", "limits.headers"],
+            ["ledger.kind"],
         ),
-        ({"audit": {"keep": {"age": "1d"}}}, ["audit.keep.age"]),
+        ({"audit": {"keep": {"age": "1d"}, "durability": "relaxed"}}, []),
+        ({"upstream": {"url": "http://127.0.0.1:8001"}}, []),
+        ({"audit": {"stdout": True}}, ["audit.stdout"]),
     ],
 )
 def test_keys_that_need_a_restart_are_named(load: Any, over: Any, keys: list[str] | None) -> None:
