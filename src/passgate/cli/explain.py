@@ -26,9 +26,7 @@ def explain(
     ] = None,
     header: Annotated[
         list[str] | None,
-        typer.Option(
-            "--header", "-H", metavar="HEADER", help="A further header, 'Name: value'; repeatable."
-        ),
+        typer.Option("--header", "-H", metavar="HEADER", help="A further header, 'Name: value'."),
     ] = None,
     body: Annotated[
         Path | None,

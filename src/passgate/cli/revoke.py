@@ -37,7 +37,8 @@ def revoke(
 
     \b
     Example:
-      passgate revoke --issuer issuer pass_01J8ZQ4W9VBM4C5V7T3N2K6XYA --reason lost
+      passgate revoke --issuer issuer pass_01J8ZQ4W9VBM4C5V7T3N2K6XYA \\
+        --reason lost
       passgate revoke --issuer issuer agent_7 --kind agent
       passgate revoke --issuer issuer --resign
     """
