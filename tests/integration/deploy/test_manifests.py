@@ -2,7 +2,9 @@
 
 import base64
 import json
-from collections.abc import Iterator
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from passgate.core.revocation import read_revocation_list
 
 PROJECT = Path(__file__).parents[3]
 KUBERNETES = PROJECT / "deploy" / "kubernetes"
+KUBECTL = shutil.which("kubectl")
 VERSIONS = ("1.29", "1.32", kubernetes_validate.latest_version().removesuffix(".0"))
 """The oldest with native sidecars switched on, one between, and the newest that is known."""
 
@@ -71,6 +74,19 @@ def loaded(etc: Path) -> LoadedConfig:
 def test_every_document_is_valid(document: dict[str, Any], version: str) -> None:
     """Strictly: a field that this version of Kubernetes does not know is an error."""
     assert kubernetes_validate.validate(document, version, strict=True) == version
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="needs kubectl, which renders without a cluster")
+def test_kustomize_itself_renders_the_same() -> None:
+    """What these tests look at is what would be sent."""
+    assert KUBECTL is not None
+    wanted = [KUBECTL, "kustomize", str(KUBERNETES)]
+    sent = subprocess.run(wanted, capture_output=True, timeout=60, check=True).stdout
+
+    def by_name(documents: Iterable[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+        return {(d["kind"], d["metadata"]["name"]): d for d in documents}
+
+    assert by_name(yaml.safe_load_all(sent)) == by_name(render(KUBERNETES))
 
 
 def test_a_wrong_document_is_noticed() -> None:
