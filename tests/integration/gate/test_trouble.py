@@ -80,6 +80,8 @@ def test_allow_reads_passes_reads_while_the_disk_is_full(tmp_path: Path) -> None
 
         assert gate.request("POST", "/public/x", passport).json["code"] == "log_unavailable"
         assert gate.request("GET", "/v1/search", passport).status == 200
+        inflight = b"\npassgate_inflight_requests 0.0\n"
+        eventually(lambda: inflight in gate.admin("GET", "/metrics").body)
 
         assert gate.process is not None
         infinity = resource.RLIM_INFINITY
