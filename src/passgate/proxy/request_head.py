@@ -98,6 +98,9 @@ class RequestReader:
         """
         match = REQUEST_HEAD.fullmatch(head)
         if match is None:
+            # RFC 9112 section 2.2: one empty line before a request is ignored.
+            if head.startswith(b"\r\n") and not head.startswith(b"\r\n\r\n"):
+                return self.read(head[2:])
             return explain(head)
         name, target, minor = match.groups()
         if len(target) > self._target_limit:
@@ -206,6 +209,28 @@ def _frame(request: RequestHead, fields: list[tuple[bytes, bytes]]) -> Fault | N
         protocols = [p.strip(b" \t") for value in upgrades for p in value.split(b",")]
         if not any(p.split(b"/", 1)[0].strip().lower() in _UNJUDGED for p in protocols):
             request.upgrade = b", ".join(p for p in protocols if p)
+    return None
+
+
+# No method begins with these (RFC 9110 section 5.6.2); a CR may, as the empty line that is ignored.
+_NEVER_FIRST: Final = frozenset(
+    (*(byte for byte in range(0x21) if byte != 0x0D), *b'"(),/:;<=>?@[\\]{}', *range(0x7F, 0x100))
+)
+
+
+def early_fault(start: bytes, searched: int, header_bytes: int, target_bytes: int) -> Fault | None:
+    """Why no more bytes could make `start` an acceptable head, or None.
+
+    So that a client is told at once what is wrong and holds no memory for it. The bytes before
+    `searched` have been looked at already. Sizes are limits: of the head, and of the target.
+    """
+    if start[0] in _NEVER_FIRST or BREAKS_LINE.search(start, max(searched - 1, 0)) is not None:
+        return Fault(400, "The request head holds a bare line ending or a null byte.")
+    # A method and a version need less than 64 bytes besides the target.
+    if len(start) > target_bytes + 64 and start.find(b"\r\n", 1, target_bytes + 64) < 0:
+        return Fault(414, "The request line is too long.")
+    if len(start) > header_bytes:
+        return Fault(431, "The request head is too large.")
     return None
 
 

@@ -32,6 +32,7 @@ class UpstreamPool:
     __slots__ = (
         "_closed",
         "_context",
+        "_emptied",
         "_idle",
         "_loop",
         "_open",
@@ -57,6 +58,7 @@ class UpstreamPool:
         self._waiting: deque[Waiting] = deque()
         self._opening: set[asyncio.Task[UpstreamConnection]] = set()
         self._total = 0
+        self._emptied = asyncio.Event()
         self._open: set[UpstreamConnection] = set()
         self._closed = False
 
@@ -104,6 +106,8 @@ class UpstreamPool:
         """The connection is closed."""
         self._total -= 1
         self._open.discard(connection)
+        if not self._open:
+            self._emptied.set()
         if connection in self._idle:
             self._idle.remove(connection)
         self._serve_waiting()
@@ -131,8 +135,9 @@ class UpstreamPool:
             await asyncio.wait(opening)
         for connection in tuple(self._open):
             connection.abort()
-        while self._open:
-            await asyncio.sleep(0)
+        if self._open:
+            self._emptied.clear()
+            await self._emptied.wait()
 
     def _connect_another(self) -> None:
         self._total += 1

@@ -1,0 +1,137 @@
+"""A client's socket: how it arrives, how it is slowed, and every way in which it ends."""
+
+import asyncio
+import socket
+import struct
+from typing import TYPE_CHECKING, Final, cast
+
+from passgate.proxy.answers import render
+from passgate.proxy.steps import Answer
+
+if TYPE_CHECKING:
+    from passgate.proxy.plane import Plane
+
+HELD_BYTES: Final = 64 * 1024  # what a client may send ahead before it is no longer read
+_LINGER_BYTES: Final = 1 << 20
+_LINGER_S: Final = 2.0
+_GOODBYES: Final = 1024  # connections beyond the limit that are still told so
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+class ClientSocket(asyncio.Protocol):
+    """One accepted connection, without what HTTP makes of it.
+
+    `write` sends bytes. Once `_ending`, nothing is read for its content any more; `_deadline` (the
+    plane's clock, 0 for none) is then when the socket is closed whatever is left in it.
+    """
+
+    __slots__ = (
+        "_aborted",
+        "_buffer",
+        "_deadline",
+        "_dropped",
+        "_ending",
+        "_full",
+        "_paused",
+        "_peer",
+        "_plane",
+        "_tls",
+        "_transport",
+        "write",
+    )
+
+    def __init__(self, plane: "Plane") -> None:
+        self._plane = plane
+        self._transport: asyncio.Transport
+        self._buffer = b""
+        self._deadline = 0.0
+        self._peer = ""
+        self._tls = False
+        self._full = False
+        self._paused = False
+        self._ending = False
+        self._aborted = False
+        self._dropped = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no subclasses of asyncio's, they only behave like them.
+        transport = cast("asyncio.Transport", transport)
+        plane = self._plane
+        self._transport = transport
+        self.write = transport.write
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if isinstance(peer, tuple) else "unix"
+        self._tls = transport.get_extra_info("sslcontext") is not None
+        crowd = len(plane.connections)
+        plane.connections.add(self)
+        if crowd >= plane.limits.connections + _GOODBYES:
+            self.abort()
+        elif crowd >= plane.limits.connections or plane.draining:
+            self._say_goodbye(plane.enforcement.overloaded(self._peer))
+        else:
+            self._deadline = plane.now + plane.slack + plane.limits.header_timeout
+
+    def pause(self) -> None:
+        """Stops reading from the client."""
+        if not self._paused and not self._ending:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Reads from the client again."""
+        if self._paused and not self._aborted:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def write_eof(self) -> bool:
+        """Ends the sending side; False where the transport (TLS) cannot do that alone."""
+        if not self._transport.can_write_eof():
+            return False
+        self._transport.write_eof()
+        return True
+
+    def close(self) -> None:
+        """Closes after what was written has gone out, or was not taken for too long."""
+        if not self._aborted:
+            self._ending = True
+            self._deadline = (
+                self._plane.now + self._plane.slack + self._plane.limits.body_idle_timeout
+            )
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Closes at once, visibly: the client must not take what it has for a whole answer."""
+        if not self._aborted:
+            self._aborted = self._ending = True
+            self._deadline = 0.0
+            raw = self._transport.get_extra_info("socket")
+            if raw is not None:
+                # A reset rather than an orderly end, which would complete a close-delimited body.
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._transport.abort()
+
+    def _linger(self) -> None:
+        """Ends sending, but goes on reading for a moment.
+
+        Closing with unread bytes makes the kernel send a reset, which can destroy the answer before
+        the client has read it (RFC 9112 section 9.6).
+        """
+        self._buffer = b""
+        self.resume()
+        if self.write_eof():
+            self._ending = True
+            patience = self._plane.limits.body_idle_timeout if self._full else _LINGER_S
+            self._deadline = self._plane.now + self._plane.slack + patience
+        else:
+            self.close()
+
+    def _drop(self, data: bytes) -> None:
+        """Throws away what comes after the last answer, up to a limit."""
+        self._dropped += len(data)
+        if self._dropped > _LINGER_BYTES:
+            self.abort()
+
+    def _say_goodbye(self, answer: Answer, *, head_only: bool = False) -> None:
+        """Answers what is no request that could be read, and ends."""
+        self.write(render(answer, self._plane.date_line, minor=1, head_only=head_only, close=True))
+        self._linger()
