@@ -51,11 +51,8 @@ class Played:
 async def run_demo(*, keep_serving: bool, as_json: bool) -> bool:
     """Plays everything, prints it, and says whether all of it was right."""
     with ExitStack() as undo:
-        named = os.environ.get("PASSGATE_DEMO_DIR")
-        directory = Path(named) if named else Path(tempfile.mkdtemp(prefix="passgate-demo-"))
-        if not named:
-            undo.callback(shutil.rmtree, directory, ignore_errors=True)
-        directory.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix="passgate-demo-"))
+        undo.callback(shutil.rmtree, directory, ignore_errors=True)
         api = SampleApi()
         undo.callback(api.stop)
         issuer = new_issuer(directory / "issuer", "iss_demo")
