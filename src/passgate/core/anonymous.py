@@ -1,4 +1,4 @@
-"""The anonymous tier: what may pass without a passport, and how often. Part of check 3."""
+"""The anonymous tier: what may pass without a passport, and how often. Checks 3 and 13."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,6 +12,7 @@ from passgate.core.constraints.patterns import (
     forbidden_patterns,
 )
 from passgate.core.constraints.subjects import subject_of_address
+from passgate.core.facts import Facts
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
 
@@ -50,21 +51,29 @@ NO_ANONYMOUS: Final = AnonymousPolicy()
 
 
 def judge_anonymous(
-    request: Request, action: str, policy: AnonymousPolicy, priced: bool
+    request: Request, action: str, policy: AnonymousPolicy
 ) -> Refusal | tuple[Charge, ...]:
     """What an anonymous request is charged, or `passport_missing`.
 
-    Only for a request that presented nothing at all. `priced` says that the action costs anything,
-    which is never anonymous. Charged are a minute's and an hour's rate of the client's address.
+    Only for a request that presented nothing at all. Charged are a minute's and an hour's rate of
+    the client's address. Once the request's cost is known, `judge_price` has its say too.
     """
     if (
         not policy.enabled
-        or priced
         or not policy.offers(action)
         or (policy.read_only and request.method not in _READS)
     ):
         return Refusal("passport_missing", required_permissions=(action,))
     return _rates(request.client, policy.rate_limit_per_minute, policy.rate_limit_per_hour)
+
+
+def judge_price(action: str, facts: Facts) -> Refusal | None:
+    """`passport_missing` for an anonymous request that costs anything."""
+    if not facts.cost_cents:
+        return None
+    return Refusal(
+        "passport_missing", "What costs anything needs a passport.", required_permissions=(action,)
+    )
 
 
 # The same few clients come again; what they are charged never differs.

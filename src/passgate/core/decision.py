@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from passgate.core.anonymous import judge_anonymous
+from passgate.core.anonymous import judge_anonymous, judge_price
 from passgate.core.catalog import CatalogEntry, check_catalog
 from passgate.core.constraints import Compiled, compile_owed, merge
 from passgate.core.constraints.base import Charge, ConstraintSet, Hold
@@ -174,33 +174,42 @@ def _decide_anonymous(plan: Plan, request: Request, policy: Policy, now: Instant
     """The anonymous tier: its own policy, then the gate's and the catalog's constraints."""
     action = plan.action
     plan.access = "anonymous"
+    # (3) the tier itself, before anything is read: who may not pass is not asked for a body
+    rates = judge_anonymous(request, action, policy.anonymous)
+    if isinstance(rates, Refusal):
+        plan.refusal = rates
+        return
+    # (12) catalog
+    refusal = check_catalog({}, policy.gate_id, policy.catalog, action)
+    if refusal is not None:
+        plan.refusal = refusal
+        return
     if needs_body(plan.route) and request.body is None:
-        # Who may not pass whatever the body says is not asked for one.
-        judged = judge_anonymous(request, action, policy.anonymous, priced=False)
-        if isinstance(judged, Refusal):
-            plan.refusal = judged
-        else:
-            plan.needs_body = True
+        plan.needs_body = True
         return
     facts = read_facts(plan.route, request, plan.params, price_of(policy, action))
     if isinstance(facts, Refusal):
         plan.refusal = facts
         return
-    judged = judge_anonymous(request, action, policy.anonymous, priced=facts.cost_cents > 0)
-    if isinstance(judged, Refusal):
-        plan.refusal = judged
-        return
     plan.facts = facts
-    refusal = check_catalog({}, policy.gate_id, policy.catalog, action)
+    # (13) in place of a permission: nothing that costs anything
+    refusal = judge_price(action, facts)
     if refusal is not None:
         plan.refusal = refusal
         return
+    # (14) constraints, (15) approval
+    _evaluate(plan, owed_by_address(request, action, policy), request, now)
+    if plan.refusal is None:
+        plan.charges = rates + plan.charges
+
+
+def owed_by_address(request: Request, action: str, policy: Policy) -> Compiled:
+    """What an anonymous request owes: the gate's and the catalog's constraints, by its address."""
     owed = [(subject_of_address(request.client), policy.constraints)]
     offered = offer_of(policy, action)
     if offered is not None:
         owed.append((subject_of_address(request.client, action), offered.constraints))
-    _evaluate(plan, compile_owed(owed), request, now)
-    plan.charges = judged + plan.charges
+    return compile_owed(owed)
 
 
 def _evaluate(plan: Plan, compiled: Compiled, request: Request, now: Instant) -> None:

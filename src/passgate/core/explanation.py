@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-from passgate.core.anonymous import judge_anonymous
+from passgate.core.anonymous import judge_anonymous, judge_price
 from passgate.core.catalog import check_catalog
+from passgate.core.constraints import Compiled
 from passgate.core.constraints.base import Hold
-from passgate.core.decision import Plan, derive, needs_body, price_of
+from passgate.core.decision import Plan, derive, needs_body, owed_by_address, price_of
 from passgate.core.declared import read_facts
 from passgate.core.facts import Facts
 from passgate.core.instant import Instant
 from passgate.core.permissions import judge_grants
-from passgate.core.policy import Policy
+from passgate.core.policy import DENY, Policy
 from passgate.core.presented import choose_credential
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
@@ -44,11 +45,15 @@ CHECKS = {
 """The numbered checks; documents and code use the same numbers."""
 
 
+_ACTION_UNKNOWN = Refusal("action_unknown")
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """One row of an explanation: `outcome` is `ok`, `refused`, `held`, `skipped` or `open`.
 
-    `open` is what only the running gate can tell: counters and the upstream.
+    `open` is what cannot be known from here: counters, the upstream, and what a body says that is
+    not there. Rows stand in the order of the decision; the first that is `refused` decides.
     """
 
     number: int
@@ -61,7 +66,11 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What would be decided, and every check on the way there."""
+    """What would be decided, and every check on the way there.
+
+    `plan` says the same as that of `decide`: its refusal, its hold, whether it needs the body. It
+    may know more, because an explanation goes on after a refusal.
+    """
 
     plan: Plan
     checks: tuple[Checked, ...]
@@ -79,66 +88,99 @@ def explain(
     """Every check of `request`, also those after the first refusal as far as they can be known.
 
     `action` and `facts` stand in for what the route would say, for a dry run without a request
-    body. Charges are listed by the plan and not taken.
+    body; an action that no request can be is unknown. Charges are listed by the plan and not taken.
     """
     rows = _Rows()
+    plan = Plan(presented=bool(request.sorted.presented))
     rows.add(1)
-    matched = policy.action_of(request)
-    route = None
-    params: dict[str, str] = {}
+    _explain(rows, plan, request, policy, trust, now, action, facts)
+    plan.refusal = rows.first
+    plan.needs_body = rows.waits and plan.refusal is None
+    return Explanation(plan, tuple(rows.rows))
+
+
+def _explain(
+    rows: "_Rows",
+    plan: Plan,
+    request: Request,
+    policy: Policy,
+    trust: Trust,
+    now: Instant,
+    action: str,
+    facts: Facts | None,
+) -> None:
     if action:
-        rows.add(2, None, f"given: {action}")
-    elif isinstance(matched, Refusal):
-        rows.add(2, matched)
-        rows.skip(3, 17)
-        return Explanation(Plan(refusal=matched), rows.done())
+        plan.action = action
+        rows.add(2, None if _exists(action, policy) else _ACTION_UNKNOWN, f"given: {action}")
     else:
-        action, route, params = matched
-        rows.add(2, None, action)
-    plan = Plan(action=action, route=route, params=params)
+        matched = policy.action_of(request)
+        if isinstance(matched, Refusal):
+            rows.add(2, matched)
+        else:
+            plan.action, plan.route, plan.params = matched
+            rows.add(2, None, plan.action)
+    if rows.first is not None:
+        rows.skip(3, 17)
+        return
     credential = choose_credential(request.sorted.presented)
-    plan.presented = credential is not None
     if isinstance(credential, Refusal):
         rows.add(3, credential)
         rows.skip(4, 17)
-        plan.refusal = credential
-        return Explanation(plan, rows.done())
-    if facts is None and not (needs_body(route) and request.body is None):
-        read = read_facts(route, request, params, price_of(policy, action))
-        if isinstance(read, Refusal):
-            rows.replace(1, read)
-        else:
-            facts = read
-    plan.facts = facts if facts is not None else Facts()
-    if credential is None:
-        _explain_anonymous(rows, plan, request, policy)
+    elif credential is None:
+        _explain_anonymous(rows, plan, request, policy, now, facts)
     else:
         plan.credential = credential
-        _explain_passport(rows, plan, request, policy, trust, now)
-    checks = rows.done()
-    plan.refusal = rows.first
-    return Explanation(plan, checks)
+        _explain_passport(rows, plan, request, policy, trust, now, facts)
 
 
-def _explain_anonymous(rows: "_Rows", plan: Plan, request: Request, policy: Policy) -> None:
-    plan.access = "anonymous"
-    judged = judge_anonymous(
-        request, plan.action, policy.anonymous, priced=plan.facts.cost_cents > 0
+def _exists(action: str, policy: Policy) -> bool:
+    """Whether any request can be this action."""
+    return policy.default_action != DENY or any(
+        route.action == action for route in policy.routes.routes
     )
-    if isinstance(judged, Refusal):
-        rows.add(3, judged)
+
+
+def _declared(
+    plan: Plan, request: Request, policy: Policy, given: Facts | None
+) -> Facts | Refusal | None:
+    """What the request declares; None where only its body, which is not there, could say it."""
+    if given is not None:
+        return given
+    if needs_body(plan.route) and request.body is None:
+        return None
+    return read_facts(plan.route, request, plan.params, price_of(policy, plan.action))
+
+
+def _explain_anonymous(
+    rows: "_Rows", plan: Plan, request: Request, policy: Policy, now: Instant, given: Facts | None
+) -> None:
+    plan.access = "anonymous"
+    rates = judge_anonymous(request, plan.action, policy.anonymous)
+    if isinstance(rates, Refusal):
+        rows.add(3, rates)
         rows.skip(4, 17)
         return
     rows.add(3, None, "none presented: the anonymous tier")
     rows.skip(4, 11)
     rows.add(12, check_catalog({}, policy.gate_id, policy.catalog, plan.action))
-    rows.skip(13, 13)
-    plan.charges = judged
-    rows.open()
+    facts = _declared(plan, request, policy, given)
+    if not isinstance(facts, Facts):
+        rows.stop(facts)
+        return
+    plan.facts = facts
+    rows.add(13, judge_price(plan.action, facts), "free of charge")
+    _explain_owed(rows, plan, owed_by_address(request, plan.action, policy), request, now, ())
+    plan.charges = rates + plan.charges
 
 
 def _explain_passport(
-    rows: "_Rows", plan: Plan, request: Request, policy: Policy, trust: Trust, now: Instant
+    rows: "_Rows",
+    plan: Plan,
+    request: Request,
+    policy: Policy,
+    trust: Trust,
+    now: Instant,
+    given: Facts | None,
 ) -> None:
     rows.add(3, None, "one passport")
     findings, passport = examine(plan.credential, trust, policy.acceptance)
@@ -164,43 +206,57 @@ def _explain_passport(
         rows.add(13, derived.denied)
         rows.skip(14, 17)
         return
-    granted = judge_grants(passport.grants, plan.action, plan.facts, now)
+    facts = _declared(plan, request, policy, given)
+    if not isinstance(facts, Facts):
+        rows.stop(facts)
+        return
+    plan.facts = facts
+    granted = judge_grants(passport.grants, plan.action, facts, now)
     rows.add(13, granted if isinstance(granted, Refusal) else None)
-    found = derived.compiled.evaluate_all(request, plan.action, plan.facts, now)
+    holds = (granted,) if isinstance(granted, Hold) else ()
+    _explain_owed(rows, plan, derived.compiled, request, now, holds)
+
+
+def _explain_owed(
+    rows: "_Rows",
+    plan: Plan,
+    compiled: Compiled,
+    request: Request,
+    now: Instant,
+    granted: tuple[Hold, ...],
+) -> None:
+    """Checks 14 and 15, and that 16 and 17 are open."""
+    found = compiled.evaluate_all(request, plan.action, plan.facts, now)
     plan.evaluated = found.results
     plan.charges = found.charges
     for refusal in found.refusals:
         rows.add(14, refusal)
     if not found.refusals:
         rows.add(14, None, f"{len(found.results)} evaluated")
-    holds = found.holds + ((granted,) if isinstance(granted, Hold) else ())
-    if holds:
-        plan.hold = holds[0]
+    holds = found.holds + granted
     for hold in holds:
         rows.hold(hold)
-    if not holds:
+    if holds:
+        plan.hold = holds[0]
+    else:
         rows.add(15)
-    rows.open()
+    rows.open(16)
 
 
 class _Rows:
     """Collects rows in the order of their numbers, and the first refusal."""
 
     def __init__(self) -> None:
-        self._rows: list[Checked] = []
-        self._refusals: list[tuple[int, Refusal]] = []
-
-    @property
-    def first(self) -> Refusal | None:
-        """The refusal that decides: that of the lowest check, and the first of that."""
-        return min(self._refusals, key=lambda found: found[0])[1] if self._refusals else None
+        self.rows: list[Checked] = []
+        self.first: Refusal | None = None
+        self.waits = False
 
     def add(self, number: int, refusal: Refusal | None = None, detail: str = "") -> None:
         if refusal is None:
-            self._rows.append(Checked(number, CHECKS[number], "ok", detail=detail))
+            self.rows.append(Checked(number, CHECKS[number], "ok", detail=detail))
             return
-        self._refusals.append((number, refusal))
-        self._rows.append(
+        self.first = self.first or refusal
+        self.rows.append(
             Checked(
                 number,
                 CHECKS[number],
@@ -211,22 +267,26 @@ class _Rows:
             )
         )
 
-    def replace(self, number: int, refusal: Refusal) -> None:
-        self._rows = [row for row in self._rows if row.number != number]
-        self.add(number, refusal)
+    def stop(self, refusal: Refusal | None) -> None:
+        """Bad facts refuse by check 13; where the body would say them, the rest is open."""
+        if refusal is None:
+            self.waits = True
+            self.open(13, "depends on the body")
+        else:
+            self.add(13, refusal)
+            self.skip(14, 17)
 
     def hold(self, hold: Hold) -> None:
-        self._rows.append(
+        self.rows.append(
             Checked(15, CHECKS[15], "held", "approval_required", hold.detail, hold.constraint)
         )
 
     def skip(self, first: int, last: int) -> None:
-        self._rows += [
+        self.rows += [
             Checked(number, CHECKS[number], "skipped") for number in range(first, last + 1)
         ]
 
-    def open(self) -> None:
-        self._rows += [Checked(number, CHECKS[number], "open") for number in (16, 17)]
-
-    def done(self) -> tuple[Checked, ...]:
-        return tuple(sorted(self._rows, key=lambda row: row.number))
+    def open(self, first: int, detail: str = "") -> None:
+        self.rows += [
+            Checked(number, CHECKS[number], "open", detail=detail) for number in range(first, 18)
+        ]

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from passgate.core.anonymous import NO_ANONYMOUS, AnonymousPolicy, judge_anonymous
+from passgate.core.anonymous import NO_ANONYMOUS, AnonymousPolicy, judge_anonymous, judge_price
 from passgate.core.constraints.base import Charge
+from passgate.core.facts import Facts
 from passgate.core.header_rules import header_rules
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, RequestRules, Wire, canonical_request
@@ -25,9 +26,9 @@ def request(method: str = "GET", peer: str = "192.0.2.1") -> Request:
 
 
 def judge(
-    action: str = "api:search", *, policy: AnonymousPolicy = OPEN, priced: bool = False, **made: str
+    action: str = "api:search", *, policy: AnonymousPolicy = OPEN, **made: str
 ) -> Refusal | tuple[Charge, ...]:
-    return judge_anonymous(request(**made), action, policy, priced)
+    return judge_anonymous(request(**made), action, policy)
 
 
 def test_the_fields_and_their_defaults_are_the_documented_ones() -> None:
@@ -75,24 +76,28 @@ def test_writes_pass_only_without_read_only(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "policy", "priced"),
+    ("action", "policy"),
     [
-        ("api:search", NO_ANONYMOUS, False),
-        ("api:search", AnonymousPolicy(enabled=True), False),
-        ("shop:buy", OPEN, False),
-        ("api", OPEN, False),
-        ("api:admin", OPEN, False),
-        ("api:ADMIN", OPEN, False),
-        ("api:search", OPEN, True),
+        ("api:search", NO_ANONYMOUS),
+        ("api:search", AnonymousPolicy(enabled=True)),
+        ("shop:buy", OPEN),
+        ("api", OPEN),
+        ("api:admin", OPEN),
+        ("api:ADMIN", OPEN),
     ],
 )
-def test_everything_else_needs_a_passport(
-    action: str, policy: AnonymousPolicy, priced: bool
-) -> None:
-    found = judge(action, policy=policy, priced=priced)
+def test_everything_else_needs_a_passport(action: str, policy: AnonymousPolicy) -> None:
+    found = judge(action, policy=policy)
     assert isinstance(found, Refusal)
     assert (found.code, found.http_status) == ("passport_missing", 401)
     assert found.required_permissions == (action,)
+
+
+def test_what_costs_anything_needs_a_passport() -> None:
+    found = judge_price("api:export", Facts(cost_cents=1))
+    assert isinstance(found, Refusal)
+    assert (found.code, found.required_permissions) == ("passport_missing", ("api:export",))
+    assert judge_price("api:search", Facts()) is None
 
 
 def test_a_list_that_holds_no_patterns_is_refused() -> None:
