@@ -20,13 +20,9 @@ REQUEST_HEAD: Final = re.compile(
 """A whole request head: method, target, minor version (RFC 9112 section 3)."""
 
 RESPONSE_HEAD: Final = re.compile(
-    rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ("
-    + _VALUE
-    + rb"))?\r\n((?:"
-    + _FIELD_LINE
-    + rb")*+)\r\n"
+    rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: (" + _VALUE + rb"))?\r\n(?:" + _FIELD_LINE + rb")*+\r\n"
 )
-"""A whole response head: minor version, status, reason phrase, field lines (RFC 9112 section 4).
+"""A whole response head: minor version, status, reason phrase (RFC 9112 section 4).
 
 The space after the status may be missing with an empty reason: old servers send it so, and no two
 readers differ on what it means.
