@@ -1,7 +1,7 @@
 """Case: one request on its straight line from the wire to the upstream."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _CHECKS_PER_MINUTE = 120
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_MAX_CONTENT_TYPE = 256
 _WAIT = Wait()
+_S = TypeVar("_S", bound=Step)
 _logger = structlog.get_logger("passgate")
 
 
@@ -48,16 +50,13 @@ class Case:
         self._request: Request | None = None
         self.plan: Plan | None = None
 
-    def run(self, stage: Callable[[], Step]) -> Step:
+    def run(self, stage: Callable[[], _S]) -> _S | Answer:
         """The one broad net: whatever a stage raises becomes a 500, and nothing is forwarded."""
         try:
             return stage()
         except Exception:
-            record = self._record
-            _logger.exception("internal_error", decision_id=record.decision_id)
-            self._let_go()
-            refusal = Refusal("internal_error", f"Incident {record.decision_id}.")
-            return self._enforcer.refuse(refusal, record, anonymous=False, close=True)
+            _logger.exception("internal_error", decision_id=self._record.decision_id)
+            return self._failed()
 
     def start(self) -> Step:
         """From the wire to the first step."""
@@ -69,7 +68,7 @@ class Case:
         request = canonical_request(wire, world.policy.request_rules)
         if type(request) is Refusal:
             record.client = wire.peer
-            flooded = enforcer.flooded(wire.peer, self.now)
+            flooded = enforcer.flooded(wire.peer, self.now, close=True)
             return flooded or enforcer.refuse(request, record, anonymous=False, close=True)
         assert isinstance(request, Request)
         self._request = request
@@ -96,10 +95,7 @@ class Case:
         self._describe(record, plan)
         refusal = conclude(plan, None).refusal
         if refusal is not None:
-            if refusal.code == "key_unknown":
-                named = named_key(plan.credential, world.policy.acceptance)
-                if named is not None:
-                    enforcer.keeper.note_unknown_kid(*named)
+            self.note_key(refusal, plan.credential)
             return enforcer.refuse(refusal, record, anonymous=not plan.presented)
         if not enforcer.log.healthy:
             return self._without_record(plan)
@@ -112,16 +108,25 @@ class Case:
         return self._reserved(taken)
 
     def with_body(self, body: bytes) -> Step:
-        """Go on with the whole body."""
+        """Go on with the whole body, by the trust and the time of now.
+
+        Bodies may come as slowly as their senders like, and must not outrun a revocation.
+        """
         request = self._request
         assert request is not None
         request.body = body
+        self.trust = self._enforcer.keeper.trust
+        # Counters and log must agree on when it was.
+        self.now = self._record.at = self._enforcer.clock()
         if self._enforcer.endpoints.owns(request.path):
             return self.run(lambda: self._enforcer.endpoints.with_body(self, request))
         return self.run(lambda: self.judge(request))
 
     def body_too_large(self) -> Answer:
         """A body that a rule would have to judge, and that is longer than rules read."""
+        return self.run(self._too_large)
+
+    def _too_large(self) -> Answer:
         refusal = Refusal(
             "request_malformed", "The body is larger than the gate judges.", status=413
         )
@@ -132,6 +137,13 @@ class Case:
     def refuse(self, refusal: Refusal, *, anonymous: bool = False) -> Answer:
         """Refuses this request; for the gate's own endpoints."""
         return self._enforcer.refuse(refusal, self._record, anonymous=anonymous)
+
+    def note_key(self, refusal: Refusal, credential: str) -> None:
+        """Has the keys of an issuer read again that a refused credential says to have others."""
+        if refusal.code == "key_unknown":
+            named = named_key(credential, self.world.policy.acceptance)
+            if named is not None:
+                self._enforcer.keeper.note_unknown_kid(*named)
 
     @property
     def cache(self) -> VerifiedCache:
@@ -159,16 +171,23 @@ class Case:
             self._enforcer.ledger.settle(taken, None, self.now)
             self._enforcer.tally.checks += 1
             return None
-        wait = taken.retry_after_s if isinstance(taken, Shortfall) else None
-        return Refusal("rate_limited", "Too many dry runs.", retry_after_s=wait or 60)
+        if isinstance(taken, Shortfall):
+            wait_s = taken.retry_after_s or 60
+            return Refusal("rate_limited", "Too many dry runs.", retry_after_s=wait_s)
+        return Refusal("ledger_unavailable")
 
     def abandon(self) -> None:
         """The client went away while its request waited: nothing of it may be forwarded."""
         self._gone = True
 
     async def _reserve_later(self, taken: Awaitable[Taken]) -> None:
-        answer = await taken
-        self._resume(self.run(lambda: self._reserved(answer)))
+        try:
+            answer = await taken
+        except Exception:
+            _logger.exception("internal_error", decision_id=self._record.decision_id)
+            self._resume(self._failed())
+        else:
+            self._resume(self.run(lambda: self._reserved(answer)))
 
     def _reserved(self, taken: Taken) -> Step:
         """Check 16, from what the ledger said."""
@@ -200,21 +219,35 @@ class Case:
             enforcer.log.append_decision(record, self._recorded)
             return _WAIT
         enforcer.log.append_decision(record, None)
+        enforcer.tally.decided(record)
         return forward
 
     def _recorded(self, durable: bool) -> None:
         """The group commit is over: only what is on disk may be forwarded."""
+        try:
+            self._go_on(durable)
+        except Exception:
+            # The log has others to tell after this one.
+            _logger.exception("internal_error", decision_id=self._record.decision_id)
+
+    def _go_on(self, durable: bool) -> None:
+        enforcer = self._enforcer
         forward = self._forward
-        assert forward is not None
-        if durable and not self._gone:
-            forward.sent_at = self._enforcer.clock().boot
-            self._resume(forward)
-            return
+        if forward is None:
+            return  # it failed after its line was handed in, and has been answered
+        if durable:
+            enforcer.tally.decided(self._record)
+            if not self._gone:
+                forward.sent_at = enforcer.clock().boot
+                self._resume(forward)
+                return
         outcome = "client_gone" if durable else "refused"
         status = 499 if durable else 503
-        self._enforcer.finished(forward, status, 0, outcome, sent=False)
-        if not self._gone:
-            self._resume(self._enforcer.log_unavailable(self._record.decision_id))
+        enforcer.finished(forward, status, 0, outcome, sent=False)
+        if not durable:
+            answer = enforcer.log_unavailable(self._record)
+            if not self._gone:
+                self._resume(answer)
 
     def _without_record(self, plan: Plan) -> Step:
         """What `audit.on_failure` says while the log cannot be written."""
@@ -225,11 +258,12 @@ class Case:
         enforcer.log.count_unrecorded()
         if not readable or plan.charges:
             # What is charged is never passed unrecorded: the counters are a fold over the log.
-            return enforcer.log_unavailable(self._record.decision_id)
+            return enforcer.log_unavailable(self._record)
         self._record.decision = "allow"
         self._record.enforced = False
         self._forward = self._prepare(None)
-        enforcer.inflight += 1
+        enforcer.allowed(self._record, None)
+        enforcer.tally.decided(self._record)
         return self._forward
 
     def _prepare(self, reservation: Reservation | None) -> Forward:
@@ -327,14 +361,26 @@ class Case:
         if request is not None:
             content_type = request.sorted.content_type
             if content_type:
-                facts["content_type"] = content_type.decode("latin-1")
+                # As long as a type can sensibly be: nobody else decides how long lines are.
+                facts["content_type"] = content_type[:_MAX_CONTENT_TYPE].decode("latin-1")
             if request.body is not None:
                 facts["body_bytes"] = len(request.body)
         record.facts = facts
 
-    def _let_go(self) -> None:
-        """After a failure of our own: give back what was reserved, since nothing was sent."""
-        if self._reservation is not None:
-            self._enforcer.ledger.release(self._reservation, self.now)
+    def _failed(self) -> Answer:
+        """A failure of our own: what was reserved is given back, since nothing was sent."""
+        enforcer = self._enforcer
+        record = self._record
         if self._forward is not None:
-            self._enforcer.inflight -= 1
+            self._forward = None
+            enforcer.inflight -= 1
+        refusal = Refusal("internal_error", f"Incident {record.decision_id}.")
+        try:
+            if self._reservation is not None:
+                enforcer.ledger.release(self._reservation, self.now)
+            return enforcer.refuse(refusal, record, anonymous=False, close=True)
+        except Exception:
+            # Whatever cannot even be put on record is answered all the same.
+            _logger.exception("refusal_not_recorded", decision_id=record.decision_id)
+            enforcer.log.count_unrecorded()
+            return enforcer.render(refusal, record.decision_id, anonymous=False, close=True)

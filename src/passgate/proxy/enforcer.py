@@ -63,22 +63,21 @@ class Enforcer:
         now = self.clock()
         refusal = Refusal("request_malformed", detail, status=status)
         record = Record(self.next_id(now.wall), now, client=peer, policy=self.world.policy.hash)
-        flooded = self.flooded(peer, now)
+        flooded = self.flooded(peer, now, close=True)
         return flooded or self.refuse(refusal, record, anonymous=False, close=True)
 
     def overloaded(self, peer: str) -> Answer:
         """The answer when the gate has no room; not recorded, since it may be a flood."""
         now = self.clock()
         refusal = Refusal("overloaded", retry_after_s=1)
-        self.tally.decided(Record(self.next_id(now.wall), now, reason_code="overloaded"))
-        return self._render(refusal, self.next_id(now.wall), anonymous=False, close=True)
+        return self._unrecorded(refusal, now, close=True)
 
     def upstream_failed(self, forward: Forward, code: str, *, sent: bool) -> Answer:
         """The answer when no usable response came, in the agent's own vocabulary."""
         forward.record.reason_code = code
         retry = None if sent else 1
         refusal = Refusal(code, retry_after_s=retry)
-        return self._render(refusal, forward.record.decision_id, anonymous=False, close=False)
+        return self.render(refusal, forward.record.decision_id, anonymous=False, close=False)
 
     def finished(
         self, forward: Forward, status: int, bytes_out: int, outcome: str, *, sent: bool
@@ -101,7 +100,8 @@ class Enforcer:
         record.status = status
         record.bytes_out = bytes_out
         record.ms = int(elapsed * 1000)
-        self.tally.upstream_seconds.observe(now.boot - forward.sent_at)
+        if sent:
+            self.tally.upstream_seconds.observe(now.boot - forward.sent_at)
         self.tally.request_seconds.observe(elapsed)
         if forward.recorded:
             self.log.append_outcome(record)
@@ -122,22 +122,24 @@ class Enforcer:
         self.tally.decided(record)
         if self.floods.refused(record.client, record.at):
             self.log.append_decision(record, None)
-        return self._render(refusal, record.decision_id, anonymous=anonymous, close=close)
+        return self.render(refusal, record.decision_id, anonymous=anonymous, close=close)
 
     def allowed(self, record: Record, reservation: Reservation | None) -> None:
-        """Counts a request that may pass, and ties its charges to its decision."""
+        """Takes note of a request that may pass, and ties its charges to its decision."""
         self.inflight += 1
-        self.tally.decided(record)
         self.tally.decision_seconds.observe(self.clock().boot - record.at.boot)
         if reservation is not None:
             reservation.decision_id = record.decision_id
             for charge in reservation.charges:
                 self.tally.charged(charge.kind)
 
-    def log_unavailable(self, decision_id: str) -> Answer:
+    def log_unavailable(self, record: Record) -> Answer:
         """The answer while no record can be kept; counted, since it cannot be written."""
         refusal = Refusal("log_unavailable", retry_after_s=1)
-        return self._render(refusal, decision_id, anonymous=False, close=False)
+        record.decision = "block"
+        record.reason_code = refusal.code
+        self.tally.decided(record)
+        return self.render(refusal, record.decision_id, anonymous=False, close=False)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs what cannot be decided at once; the set keeps the task from being collected."""
@@ -145,17 +147,22 @@ class Enforcer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _render(
-        self, refusal: Refusal, decision_id: str, *, anonymous: bool, close: bool
-    ) -> Answer:
+    def render(self, refusal: Refusal, decision_id: str, *, anonymous: bool, close: bool) -> Answer:
+        """A refusal as an answer, in the words of the configuration in force."""
         return render(
             refusal, self.world.surface, decision_id=decision_id, anonymous=anonymous, close=close
         )
 
-    def flooded(self, client: str, now: Instant) -> Answer | None:
+    def flooded(self, client: str, now: Instant, *, close: bool = False) -> Answer | None:
         """The answer for a client whose refusals come faster than they are worth verifying."""
         retry_after_s = self.floods.over(client, now)
         if retry_after_s is None:
             return None
         refusal = Refusal("rate_limited", "Too many refused requests.", retry_after_s=retry_after_s)
-        return self._render(refusal, self.next_id(now.wall), anonymous=False, close=False)
+        return self._unrecorded(refusal, now, close=close)
+
+    def _unrecorded(self, refusal: Refusal, now: Instant, *, close: bool) -> Answer:
+        """A refusal without a line of its own, for there may be a flood of them; only counted."""
+        decision_id = self.next_id(now.wall)
+        self.tally.decided(Record(decision_id, now, reason_code=refusal.code))
+        return self.render(refusal, decision_id, anonymous=False, close=close)

@@ -1,7 +1,7 @@
 """Refusals on the wire: problem details (RFC 9457) with the challenge that belongs to them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -14,14 +14,22 @@ _encode = msgspec.json.Encoder().encode
 _NOT_IN_DESCRIPTION = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 _NOT_IN_QUOTED = re.compile(rb"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 
-# Methods whose answer has no body; the connection still sends the length that GET would have had.
-STATUS_PHRASES: dict[int, bytes] = {}
+# RFC 3986 section 2: what may stand in a URI, an angle bracket never.
+_NOT_IN_URI = re.compile(rb"[^\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]")
+
+# For a refusal that says to wait and cannot say how long: a full hour where waiting may not help
+# at all, a second where the gate itself is what is in the way.
+_WAIT_S = {429: 3600, 503: 1}
 
 
 def quoted(text: str) -> bytes:
     """`text` as an HTTP quoted-string; what cannot stand in one is percent-encoded as UTF-8."""
     raw = text.encode("utf-8", "replace")
-    return b'"' + _NOT_IN_QUOTED.sub(lambda m: b"%%%02X" % m.group()[0], raw) + b'"'
+    return b'"' + _NOT_IN_QUOTED.sub(_escaped, raw) + b'"'
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % match.group()[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +46,12 @@ class Surface:
     reasons_url: str
     upgrade_url: str = ""
     upgrade_message: str = ""
+    upgrade_lines: bytes = field(init=False, repr=False)
 
-    @property
-    def upgrade_lines(self) -> bytes:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "upgrade_lines", self._prompt())
+
+    def _prompt(self) -> bytes:
         """The upgrade prompt as header lines; empty where neither URL nor message is set."""
         parts = []
         if self.upgrade_url:
@@ -51,7 +62,7 @@ class Surface:
             return b""
         lines = b"Passport-Upgrade: " + b", ".join(parts) + b"\r\n"
         if self.upgrade_url:
-            link = self.upgrade_url.encode("ascii", "ignore").replace(b">", b"%3E")
+            link = _NOT_IN_URI.sub(_escaped, self.upgrade_url.encode("utf-8", "replace"))
             lines += b"Link: <" + link + b'>; rel="passport-upgrade"\r\n'
         return lines
 
@@ -97,8 +108,8 @@ def render(
     if refusal.required_permissions:
         body["required_permissions"] = list(refusal.required_permissions)
     retry_after_s = refusal.retry_after_s
-    if retry_after_s is None and status in (429, 503):
-        retry_after_s = 1 if status == 503 else None
+    if retry_after_s is None:
+        retry_after_s = _WAIT_S.get(status)
     if retry_after_s is not None:
         body["retry_after_s"] = retry_after_s
         lines += b"Retry-After: %d\r\n" % retry_after_s
