@@ -81,13 +81,12 @@ class _Admin:
         presented = _bearer(request)
         holder = None
         for token in self._tokens:
-            # All are compared, so that the time says nothing about which one was close.
-            if hmac.compare_digest(token.secret, presented):
+            # All are compared, so that the time says nothing about which one was close. An empty
+            # secret is nobody's: it would let in whoever presents nothing.
+            if hmac.compare_digest(token.secret, presented) and presented:
                 holder = token
         if holder is None:
-            answer = _problem(401, "The admin API needs one of its bearer tokens.")
-            answer.headers["WWW-Authenticate"] = 'Bearer realm="passgate admin"'
-            return answer
+            return _unauthorized("The admin API needs one of its bearer tokens.")
         needed = _ROUTE_ROLES.get((request.method, request.path), "admin")
         if ROLES[holder.role] < ROLES[needed]:
             return _problem(403, f"This needs the role {needed}.")
@@ -111,8 +110,9 @@ class _Admin:
     async def metrics(self, request: web.Request) -> web.Response:
         """The Prometheus text format; with `admin.metrics_token` only for its holder."""
         needed = self._metrics_token
-        if needed is not None and not hmac.compare_digest(needed, _bearer(request)):
-            return _problem(401, "The metrics need their bearer token.")
+        presented = _bearer(request)
+        if needed is not None and not (presented and hmac.compare_digest(needed, presented)):
+            return _unauthorized("The metrics need their bearer token.")
         return web.Response(
             body=self._render_metrics(),
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
@@ -169,6 +169,12 @@ def _host_is_expected(header: str, configured: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _unauthorized(detail: str) -> web.Response:
+    answer = _problem(401, detail)
+    answer.headers["WWW-Authenticate"] = 'Bearer realm="passgate admin"'
+    return answer
 
 
 def _problem(status: int, detail: str) -> web.Response:

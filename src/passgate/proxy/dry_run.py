@@ -3,12 +3,15 @@
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from passgate.core.decision import price_of
 from passgate.core.facts import Facts
 from passgate.core.hosts import domain_of, host_of_header
 from passgate.core.judged_body import Number, judge_body, plain_decimal
 from passgate.core.jws import is_name
+from passgate.core.policy import Policy
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
+from passgate.core.routes import ANY, Route
 from passgate.core.target import read_target
 
 _MEMBERS: Final = frozenset(
@@ -20,15 +23,19 @@ _MAX_CENTS: Final = 2**53 - 1
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """The action asked about, its facts, and the request as it would be judged."""
+    """The action asked about, its facts, and the request as it would be judged.
+
+    What the question leaves out is as the action's route has it: its method, and its cost if that
+    is fixed, else the catalog's price.
+    """
 
     action: str
     facts: Facts
     request: Request
 
 
-def read_dry_run(request: Request) -> DryRun | Refusal:
-    """The question in the body of `request`: `action`, and optionally `target`, `method` (GET),
+def read_dry_run(request: Request, policy: Policy) -> DryRun | Refusal:
+    """The question in the body of `request`: `action`, and optionally `target`, `method`,
     `cost_cents`, `amount`, `vendor`, `resource`, `domain`. Anything else is `request_malformed`.
     """
     assert request.body is not None
@@ -40,27 +47,45 @@ def read_dry_run(request: Request) -> DryRun | Refusal:
     action = asked.get("action")
     if type(action) is not str or not is_name(action) or "*" in action:
         return _bad("A check must name one action.")
-    method = asked.get("method", "GET")
-    if type(method) is not str or method not in _METHODS:
+    stated = asked.get("method")
+    if "method" in asked and (type(stated) is not str or stated not in _METHODS):
         return _bad("The method of a check is one of the usual ones.")
-    facts = _facts(asked)
-    if isinstance(facts, Refusal):
-        return facts
-    judged = replace(request, method=method, path="/", target=b"/", query=b"")
+    judged = replace(request, method=stated or "GET", path="/", target=b"/", query=b"", body=None)
     if "target" in asked:
         text = asked["target"]
         if type(text) is not str or not text.isascii():
             return _bad("The target of a check is the path and query of a request.")
         host = request.sorted.host
-        target = read_target(text.encode(), method, None if host is None else host_of_header(host))
+        authority = None if host is None else host_of_header(host)
+        target = read_target(text.encode(), judged.method, authority)
         if isinstance(target, Refusal):
             return target
         judged = replace(judged, path=target.path, target=target.forward, query=target.query)
-    return DryRun(action, facts, judged)
+    route = _route_of(action, stated, judged.path, policy)
+    if stated is None and route is not None and route.method != ANY:
+        judged = replace(judged, method=route.method)
+    facts = _facts(asked, _cost_of(route, action, policy))
+    return facts if isinstance(facts, Refusal) else DryRun(action, facts, judged)
 
 
-def _facts(asked: dict[str, Any]) -> Facts | Refusal:
-    cost = asked.get("cost_cents", Number("0"))
+def _route_of(action: str, method: str | None, path: str, policy: Policy) -> Route | None:
+    """The route that makes this request the action, else the first that makes any so."""
+    routes = [route for route in policy.routes.routes if route.action == action]
+    for route in routes:
+        named = "GET" if route.method == ANY else route.method
+        if policy.routes.match(method or named, path) is route:
+            return route
+    return routes[0] if routes else None
+
+
+def _cost_of(route: Route | None, action: str, policy: Policy) -> int:
+    if route is not None and isinstance(route.cost, int):
+        return route.cost
+    return price_of(policy, action) or 0
+
+
+def _facts(asked: dict[str, Any], usual_cents: int) -> Facts | Refusal:
+    cost = asked.get("cost_cents", Number(usual_cents))
     cents = plain_decimal(cost) if isinstance(cost, Number) else None
     if cents is None or cents[1] or cents[0] > _MAX_CENTS:
         return _bad("cost_cents is a whole number of cents.")

@@ -2,19 +2,24 @@
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from passgate import __version__
-from passgate.core.decision import derive
+from passgate.core.catalog import check_catalog
+from passgate.core.decision import conclude, derive
 from passgate.core.explanation import explain
+from passgate.core.facts import NO_FACTS
 from passgate.core.jwks import thumbprint
 from passgate.core.passport import Passport
+from passgate.core.permissions import judge_grants
 from passgate.core.policy import Policy
 from passgate.core.presented import choose_credential
 from passgate.core.reasons import REASONS, Refusal
 from passgate.core.request import Request
+from passgate.core.trust import Issuer
 from passgate.core.verification import (
     check_audience,
     check_revocation,
@@ -28,8 +33,10 @@ from passgate.proxy.steps import Answer, NeedBody, Step
 if TYPE_CHECKING:
     from passgate.proxy.case import Case
 
+_READ: Final = ("GET", "HEAD")
 _MAX_CHECK_BYTES: Final = 16 * 1024
 _encode = msgspec.json.Encoder().encode
+_CLOSED: Final = frozenset({"action_blocked", "permission_denied"})
 _JSON: Final = b"Content-Type: application/json\r\nCache-Control: no-store\r\n"
 
 _NO_ENDPOINT: Final = Refusal("action_unknown", "The gate has no such endpoint.")
@@ -61,13 +68,13 @@ class Endpoints:
                 }
             ]
         }
-        self._routes: dict[str, tuple[str, Callable[[Case, Request], Step]]] = {
-            "/": ("GET", self._describe),
-            "/keys": ("GET", self._keys),
-            "/passport": ("GET", self._passport),
-            "/check": ("POST", self._need_check),
-            "/checkpoint": ("GET", self._checkpoint),
-            "/reasons": ("GET", self._reasons),
+        self._routes: dict[str, tuple[tuple[str, ...], Callable[[Case, Request], Step]]] = {
+            "/": (_READ, self._describe),
+            "/keys": (_READ, self._keys),
+            "/passport": (_READ, self._passport),
+            "/check": (("POST",), self._need_check),
+            "/checkpoint": (_READ, self._checkpoint),
+            "/reasons": (_READ, self._reasons),
         }
 
     def owns(self, path: str) -> bool:
@@ -80,9 +87,12 @@ class Endpoints:
         found = self._routes.get(name)
         if found is None:
             return case.refuse(_NO_ENDPOINT)
-        method, answer = found
-        if request.method != method and not (method == "GET" and request.method == "HEAD"):
-            return case.refuse(_WRONG_METHOD)
+        methods, answer = found
+        if request.method not in methods:
+            refused = case.refuse(_WRONG_METHOD)
+            # RFC 9110 section 15.5.6: a 405 names the methods that there are.
+            allow = b"Allow: %b\r\n" % ", ".join(methods).encode()
+            return replace(refused, headers=refused.headers + allow)
         return answer(case, request)
 
     def _describe(self, case: "Case", _: Request) -> Step:
@@ -134,7 +144,7 @@ class Endpoints:
         actions: dict[str, Any] = {}
         for action in _known_actions(policy):
             derived = derive(passport, issuer, action, policy)
-            if derived.compiled is None:
+            if derived.compiled is None or _is_closed(passport, issuer, action, case):
                 continue
             balances = case.balances(derived.compiled.charges)
             actions[action] = {
@@ -163,23 +173,31 @@ class Endpoints:
             }
         )
 
-    def _need_check(self, _: "Case", __: Request) -> Step:
-        return NeedBody(_MAX_CHECK_BYTES)
-
-    def with_body(self, case: "Case", request: Request) -> Step:
-        """`POST /check`: what would be decided, without charging anything."""
+    def _need_check(self, case: "Case", request: Request) -> Step:
         too_many = case.take_check()
         if too_many is not None:
             return case.refuse(too_many)
-        asked = read_dry_run(request)
+        refusal = _unverified(case, request)
+        return NeedBody(_MAX_CHECK_BYTES) if refusal is None else case.refuse(refusal)
+
+    def with_body(self, case: "Case", request: Request) -> Step:
+        """`POST /check`: what would be decided, without charging anything."""
+        # Again, for the passport may have been revoked while the question was on its way.
+        refusal = _unverified(case, request)
+        if refusal is not None:
+            return case.refuse(refusal)
+        asked = read_dry_run(request, case.world.policy)
         if isinstance(asked, Refusal):
             return case.refuse(asked)
-        if request.sorted.presented:
-            passport = _presented(case, request)
-            if isinstance(passport, Refusal):
-                # Whose credential does not verify learns that alone.
-                return case.refuse(passport)
         return _answer(_dry_run(case, asked))
+
+
+def _unverified(case: "Case", request: Request) -> Refusal | None:
+    """Whose credential does not verify learns that alone; who presents nothing may ask as well."""
+    if not request.sorted.presented:
+        return None
+    passport = _presented(case, request)
+    return passport if isinstance(passport, Refusal) else None
 
 
 def _presented(case: "Case", request: Request) -> Passport | Refusal:
@@ -192,6 +210,7 @@ def _presented(case: "Case", request: Request) -> Passport | Refusal:
     policy = case.world.policy
     passport = verify(credential, case.trust, policy.acceptance, case.cache)
     if isinstance(passport, Refusal):
+        case.note_key(passport, credential)
         return passport
     return (
         check_times(passport, case.now, policy.clock_skew_s, policy.max_lifetime_s)
@@ -199,6 +218,15 @@ def _presented(case: "Case", request: Request) -> Passport | Refusal:
         or check_revocation(passport, case.trust.issuers[passport.issuer], case.now)
         or passport
     )
+
+
+def _is_closed(passport: Passport, issuer: Issuer, action: str, case: "Case") -> bool:
+    """Whether catalog or grants refuse an action, whatever a request for it declares."""
+    policy = case.world.policy
+    if check_catalog(passport.pins, policy.gate_id, policy.catalog, action, issuer.tier):
+        return True
+    granted = judge_grants(passport.grants, action, NO_FACTS, case.now)
+    return isinstance(granted, Refusal) and granted.code in _CLOSED
 
 
 def _known_actions(policy: Policy) -> list[str]:
@@ -219,14 +247,13 @@ def _dry_run(case: "Case", asked: DryRun) -> dict[str, Any]:
         facts=asked.facts,
     )
     plan = found.plan
-    short = case.shortfall(plan.charges) if plan.refusal is None else None
-    refusal = plan.refusal or short
-    decision = "block" if refusal else "request_hold" if plan.hold else "allow"
-    code = refusal.code if refusal else "approval_required" if plan.hold else ""
+    passes = plan.refusal is None and plan.hold is None
+    short = case.shortfall(plan.charges) if passes else None
+    decided = conclude(plan, short)
     checks: list[dict[str, Any]] = []
     for row in found.checks:
         shown: dict[str, Any] = {"check": row.number, "name": row.name, "outcome": row.outcome}
-        if row.number == 16 and row.outcome == "open":
+        if row.number == 16 and passes:
             shown["outcome"] = "refused" if short else "ok"
             if short is not None:
                 shown.update(code=short.code, constraint=short.constraint)
@@ -234,11 +261,17 @@ def _dry_run(case: "Case", asked: DryRun) -> dict[str, Any]:
             if getattr(row, key):
                 shown[key] = getattr(row, key)
         checks.append(shown)
-    answer: dict[str, Any] = {"decision": decision, "action": plan.action, "checks": checks}
-    if code:
-        answer["code"] = code
-    if refusal is not None and refusal.constraint:
-        answer["constraint"] = refusal.constraint
+    answer: dict[str, Any] = {
+        "decision": decided.decision,
+        "action": plan.action,
+        "cost_cents": plan.facts.cost_cents,
+        "checks": checks,
+    }
+    refusal = decided.refusal
+    if refusal is not None:
+        answer["code"] = refusal.code
+        if refusal.constraint:
+            answer["constraint"] = refusal.constraint
     return answer
 
 
