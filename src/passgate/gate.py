@@ -21,6 +21,7 @@ from passgate.log import FloodGate, Log, newest_lines, open_gate_key, open_log, 
 from passgate.proxy.endpoints import Endpoints
 from passgate.proxy.enforcer import Enforcer
 from passgate.proxy.listener import Proxy
+from passgate.proxy.world import World
 from passgate.settings import (
     admin_tokens,
     issuer_settings,
@@ -59,6 +60,7 @@ class Gate:
         self._rooms = contextlib.AsyncExitStack()
         self._reloading = asyncio.Lock()
         self._reload_error = ""
+        self._coming: World | None = None
         self._serving = False
         self.admin_addresses: list[str] = []
 
@@ -167,7 +169,7 @@ class Gate:
                 if fixed:
                     raise ConfigError([f"{key} cannot change while the gate runs" for key in fixed])
                 world = make_world(loaded.config)
-                await self._adopt(loaded.config)
+                await self._adopt(loaded.config, world)
             except PassgateError as error:
                 problems = (
                     tuple(error.problems) if isinstance(error, ConfigError) else (str(error),)
@@ -178,7 +180,6 @@ class Gate:
                 return Reloaded(problems)
             self.log.adopt(log_settings(loaded.config))
             self.config = loaded.config
-            self.enforcer.world = world
             self.enforcer.floods.limit = loaded.config.limits.refusals_per_second
             self.tally.reloads["ok"] += 1
             self._reload_error = ""
@@ -186,19 +187,22 @@ class Gate:
             _logger.info("reloaded", policy=world.policy.hash, warnings=loaded.warnings)
             return Reloaded((), tuple(loaded.warnings))
 
-    async def _adopt(self, config: Config) -> None:
-        """Gives data plane and keeper what is new to them; either both take it or neither."""
+    async def _adopt(self, config: Config, world: World) -> None:
+        """Gives data plane, keeper and enforcer what is new to them; either all take it or none."""
         try:
             self.proxy.reconfigure(proxy_settings(config))
         except OSError as error:
             raise PassgateError(
                 f"a file of upstream.tls cannot be used: {error.filename or error.strerror}"
             ) from error
+        self._coming = world
         try:
             await self.keeper.reconfigure(issuer_settings(config))
         except PassgateError:
             self.proxy.reconfigure(proxy_settings(self.config))
             raise
+        finally:
+            self._coming = None
 
     async def _watch(self) -> None:
         """Reloads when the file changes; a stat a second costs less than any notification is worth.
@@ -215,6 +219,9 @@ class Gate:
                 await self.reload()
 
     def _trust_changed(self, change: TrustChange) -> None:
+        if self._coming is not None and change.what == "issuers":
+            # In the same turn of the loop: no request meets the new issuers under the old policy.
+            self.enforcer.world = self._coming
         self.log.append_event(
             "trust", {"issuer": change.issuer, "what": change.what, "version": change.after.version}
         )
@@ -248,7 +255,9 @@ class Gate:
         ]
         for row in self.keeper.status():
             stale = row["age_s"] is None or row["age_s"] > self._max_stale_s(row["issuer"])
-            rows.append({"name": f"{row['issuer']} {row['kind']}", "ok": not stale, **row})
+            expired = row["expires_at"] is not None and row["expires_at"] <= self._clock().wall
+            ok = not (stale or expired)
+            rows.append({"name": f"{row['issuer']} {row['kind']}", "ok": ok, **row})
         return Readiness(all(row["ok"] for row in rows), tuple(rows))
 
     def _max_stale_s(self, issuer: str) -> float:
