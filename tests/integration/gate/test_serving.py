@@ -69,6 +69,25 @@ def test_an_anonymous_answer_carries_the_upgrade_prompt(gate: RunningGate) -> No
     assert answer.headers["link"] == '<https://api.example/signup>; rel="passport-upgrade"'
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "none", 404), ("PUT", "keys", 405), ("GET", "passport", 401), ("POST", "check", 415)],
+)
+def test_the_gates_own_refusals_carry_the_prompt_too(
+    gate: RunningGate, method: str, path: str, status: int
+) -> None:
+    """To whom presented nothing; who presented something has a passport already."""
+    target = f"/.well-known/passgate/{path}"
+
+    answer = gate.request(method, target)
+    presented = gate.request(method, target, "x.y.z")
+
+    assert answer.status == status
+    assert answer.headers["passport-upgrade"] == 'url="https://api.example/signup"'
+    assert answer.json["upgrade_url"] == "https://api.example/signup"
+    assert "passport-upgrade" not in presented.headers
+
+
 def test_a_bad_passport_is_never_anonymous(gate: RunningGate, upstream: FakeUpstream) -> None:
     """Every header that counts as presented keeps a request out of the anonymous tier."""
     before = len(upstream.seen)
