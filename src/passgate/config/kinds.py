@@ -5,6 +5,7 @@ is in the notation of gate.yaml, so that reading it again gives the same value.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,15 +42,15 @@ class At:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(ABC):
     """One kind of value. `name` completes the sentence "must be ..."."""
 
     name: str
     shape: Mapping[str, Any]
 
+    @abstractmethod
     def read(self, node: Node, at: At) -> Any:
         """The value that `node` is, or BAD after noting every problem in it."""
-        raise NotImplementedError
 
     def show(self, value: Any) -> Any:
         """`value` as null, bool, int, text, list or dict, in the notation of gate.yaml."""
