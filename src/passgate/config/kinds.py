@@ -42,23 +42,29 @@ class At:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(ABC):
+class Kind:
     """One kind of value. `name` completes the sentence "must be ..."."""
 
     name: str
     shape: Mapping[str, Any]
-
-    @abstractmethod
-    def read(self, node: Node, at: At) -> Any:
-        """The value that `node` is, or BAD after noting every problem in it."""
 
     def show(self, value: Any) -> Any:
         """`value` as null, bool, int, text, list or dict, in the notation of gate.yaml."""
         return value
 
 
+class ValueKind(Kind, ABC):
+    """A kind that reads its value by itself; a section is read by the rows below it."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def read(self, node: Node, at: At) -> Any:
+        """The value that `node` is, or BAD after noting every problem in it."""
+
+
 @dataclass(frozen=True, slots=True)
-class ScalarKind(Kind):
+class ScalarKind(ValueKind):
     """A kind with one scalar as its value.
 
     `parse` gets the scalar and gives BAD for what does not fit `name`, or raises `ValueError` with
@@ -90,10 +96,10 @@ class ScalarKind(Kind):
 
 
 @dataclass(frozen=True, slots=True)
-class ListKind(Kind):
+class ListKind(ValueKind):
     """A list of values of one kind, each once; `at_least` of them."""
 
-    item: Kind
+    item: ValueKind
     at_least: int = 0
 
     def read(self, node: Node, at: At) -> Any:
@@ -121,7 +127,7 @@ class ListKind(Kind):
 
 
 @dataclass(frozen=True, slots=True)
-class MappingKind(Kind):
+class MappingKind(ValueKind):
     """A section whose keys are judged elsewhere, kept as plain values."""
 
     def read(self, node: Node, at: At) -> Any:
@@ -135,7 +141,7 @@ class MappingKind(Kind):
 
 
 @dataclass(frozen=True, slots=True)
-class AnyKind(Kind):
+class AnyKind(ValueKind):
     """Whatever stands there, for keys that are refused whatever they hold."""
 
     def read(self, node: Node, at: At) -> Any:
@@ -168,7 +174,7 @@ def _what(node: Node) -> str:
     return "a list" if isinstance(node, Sequence) else "a section"
 
 
-def a_list_of(item: Kind, plural: str, at_least: int = 0) -> ListKind:
+def a_list_of(item: ValueKind, plural: str, at_least: int = 0) -> ListKind:
     """The kind of a list; `plural` completes "a list of ..."."""
     shape: dict[str, Any] = {"type": "array", "items": dict(item.shape), "uniqueItems": True}
     if at_least:

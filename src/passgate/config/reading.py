@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from passgate.config.keys import COMPULSORY, KEYS, Key
-from passgate.config.kinds import BAD, At, Section, Sections
+from passgate.config.kinds import BAD, At, Section, Sections, ValueKind
 from passgate.config.yaml_loader import Broken, Node, Scalar, Sequence
 from passgate.config.yaml_loader import Mapping as MappingNode
 
@@ -75,6 +75,7 @@ def _value(row: Key, node: Node, at: At, line: int) -> Any:
         return _section(row.path, node, at, line)
     if isinstance(row.kind, Sections):
         return _sections(row.kind, row, node, at)
+    assert isinstance(row.kind, ValueKind)  # whatever is no section
     value = row.kind.read(node, at)
     if row.lacks and value is not BAD:
         # Lists are judged item by item: [jwt, csp] needs what [jwt] does not.
