@@ -27,7 +27,6 @@ from passgate.core.instant import Instant
 from passgate.core.passport import Passport
 from passgate.core.permissions import covering, judge_grants
 from passgate.core.policy import Policy
-from passgate.core.presented import choose_credential
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
 from passgate.core.routes import Route
@@ -114,7 +113,7 @@ def decide(
     action, plan.route, plan.params = matched
     plan.action = action
     # (3) the credential: none, exactly one, or too many
-    credential = choose_credential(request.sorted.presented)
+    credential = request.sorted.credential
     if credential is None:
         _decide_anonymous(plan, request, policy, now)
         return plan

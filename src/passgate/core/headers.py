@@ -40,7 +40,8 @@ from passgate.core.header_rules import (
     HeaderRules,
     reaches_upstream,
 )
-from passgate.core.presented import Presented, in_authorization
+from passgate.core.hosts import host_of_header
+from passgate.core.presented import Credential, Presented, choose_credential, in_authorization
 from passgate.core.reasons import Refusal
 
 # What Connection may name without taking from the upstream anything that was judged.
@@ -84,6 +85,10 @@ class SortedHeaders:
     `upgrade` is empty unless Connection asks for it and the gate can answer for what follows.
     `forwarded_for`, `forwarded`, `forwarded_proto` and `forwarded_host` are unchecked claims, see
     `client_address`. `trace_id` is that of a valid traceparent, which is then forwarded.
+
+    What follows from these alone is worked out with them: `authority` is what Host names, None
+    where that is malformed or absent, and `authority_text` its spelling, "" then; `credential` is
+    the answer of `choose_credential`. Never changed once made: equal requests may share one.
     """
 
     host: bytes | None
@@ -104,6 +109,9 @@ class SortedHeaders:
     trace_id: str
     accept: bytes
     prefer: bytes
+    authority: tuple[str, int | None] | None = None
+    authority_text: str = ""
+    credential: Credential | Refusal | None = None
 
 
 _NOTHING: Final[frozenset[bytes]] = frozenset()
@@ -160,8 +168,36 @@ def sort_request(
         refusal = _read(sorted_headers, seen, lines, rules, http_minor)
         if refusal is not None:
             return refusal
+        sorted_headers.credential = choose_credential(sorted_headers.presented)
     sorted_headers.forward = b"".join(lines)
+    if host is not None:
+        sorted_headers.authority = authority = host_of_header(host)
+        if authority is not None:
+            sorted_headers.authority_text = host.strip(b" \t").decode("ascii")
     return sorted_headers
+
+
+class HeaderBlock(list[tuple[bytes, bytes]]):
+    """The headers of an HTTP/1.1 request that may come again, byte for byte, as agents' do.
+
+    What `sort_request` makes of them is kept with them, for the rules it was made under: the same
+    headers and the same rules have one outcome, so the second request takes over the first one's.
+    Nobody changes the list once it is made.
+    """
+
+    __slots__ = ("_rules", "_sorted")
+    _sorted: SortedHeaders | Refusal
+
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        super().__init__(headers)
+        self._rules: HeaderRules | None = None
+
+    def sorted_under(self, rules: HeaderRules) -> SortedHeaders | Refusal:
+        """`sort_request` of these headers under `rules`; after a reload they are others."""
+        if self._rules is not rules:
+            self._sorted = sort_request(self, rules)
+            self._rules = rules
+        return self._sorted
 
 
 def _read(

@@ -5,6 +5,7 @@ of a kind that this version does not accept.
 """
 
 import re
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 from passgate.core.reasons import Refusal
@@ -60,7 +61,27 @@ def in_authorization(value: bytes, *, accept_bearer: bool, read: bool) -> Presen
     return Presented("authorization", match[2].strip(b" \t"), kind)
 
 
-def choose_credential(presented: tuple[Presented, ...]) -> str | Refusal | None:
+class Credential(str):
+    """The text of a credential, with the SHA-256 that it is remembered by once it is verified.
+
+    `digest` is worked out from the text itself, once, so it cannot be that of another one. It is
+    for ASCII only, which every passport is.
+    """
+
+    __slots__ = ("_digest",)
+    _digest: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of the text."""
+        try:
+            return self._digest
+        except AttributeError:
+            self._digest = digest = sha256(self.encode("ascii")).digest()
+            return digest
+
+
+def choose_credential(presented: tuple[Presented, ...]) -> Credential | Refusal | None:
     """The one credential of a request; None where nothing at all was presented.
 
     The same credential in two headers is one. Bytes beyond ASCII come as Latin-1, for the check of
@@ -70,7 +91,7 @@ def choose_credential(presented: tuple[Presented, ...]) -> str | Refusal | None:
     if not presented:
         return None
     if len(presented) == 1 and presented[0].kind == "credential":
-        return presented[0].value.decode("latin-1")
+        return Credential(presented[0].value, "latin-1")
     # A reference is never the same as a credential, whatever their bytes.
     credentials = {
         (item.kind == "reference", item.value)
@@ -85,4 +106,4 @@ def choose_credential(presented: tuple[Presented, ...]) -> str | Refusal | None:
             return _UNSUPPORTED[kind]
     if "credential" not in kinds:
         return _UNSUPPORTED["unread"]
-    return presented[0].value.decode("latin-1")
+    return Credential(presented[0].value, "latin-1")

@@ -13,6 +13,7 @@ from passgate.core.formats.base import Unverified
 from passgate.core.instant import Instant
 from passgate.core.jws import MalformedError, UnsupportedError
 from passgate.core.passport import _BY_VERIFICATION, Passport
+from passgate.core.presented import Credential
 from passgate.core.reasons import Refusal
 from passgate.core.trust import Issuer, KeySet, Trust
 from passgate.core.verified_cache import VerifiedCache
@@ -78,13 +79,14 @@ def verify(
     On `key_unknown` the caller may ask `named_key` which key to fetch. Never raises, whatever the
     text is.
     """
-    raw = _sized(credential, acceptance)
-    if isinstance(raw, Refusal):
-        return raw
+    refusal = _unreadable(credential, acceptance)
+    if refusal is not None:
+        return refusal
     if cache is None:
-        return _verify_anew(raw, trust, acceptance, None)
-    digest = sha256(raw).digest()
-    entry = cache.find(digest)
+        return _verify_anew(credential.encode("ascii"), trust, acceptance, None)
+    # A header that comes again brings its credential with the digest worked out.
+    known = credential if type(credential) is Credential else Credential(credential)
+    entry = cache.find(known.digest)
     if entry is not None:
         passport, version, _ = entry
         # A reload may have narrowed what is accepted since the passport was kept.
@@ -98,7 +100,7 @@ def verify(
             cache.hits += 1
             return passport
     cache.misses += 1
-    return _verify_anew(raw, trust, acceptance, cache)
+    return _verify_anew(credential.encode("ascii"), trust, acceptance, cache)
 
 
 def _verify_anew(
@@ -129,8 +131,7 @@ def examine(
     The passport is there if its shape and signature are right, so that further checks can be
     explained even where check 5 refuses; whoever decides uses `verify`.
     """
-    raw = _sized(credential, acceptance)
-    unverified = raw if isinstance(raw, Refusal) else _read(raw, acceptance)
+    unverified = _shape(credential, acceptance)
     if isinstance(unverified, Refusal):
         return [Finding(4, "shape", unverified)], None
     findings = [Finding(4, "shape", None)]
@@ -148,24 +149,27 @@ def examine(
 
 def named_key(credential: str, acceptance: Acceptance) -> tuple[str, str] | None:
     """(issuer, kid) that a well-formed credential names, for a refetch; believe neither."""
-    raw = _sized(credential, acceptance)
-    unverified = raw if isinstance(raw, Refusal) else _read(raw, acceptance)
+    unverified = _shape(credential, acceptance)
     if isinstance(unverified, Refusal):
         return None
     return unverified.issuer, unverified.key_id
 
 
-def _sized(credential: str, acceptance: Acceptance) -> bytes | Refusal:
+def _unreadable(credential: str, acceptance: Acceptance) -> Refusal | None:
+    """Check 4, as far as nothing has to be read for it."""
     if len(credential) > acceptance.max_credential_bytes:
         return _TOO_LARGE
-    try:
-        return credential.encode("ascii")
-    except UnicodeEncodeError:
-        return _NOT_ASCII
+    return None if credential.isascii() else _NOT_ASCII
+
+
+def _shape(credential: str, acceptance: Acceptance) -> Unverified | Refusal:
+    """Check 4."""
+    refusal = _unreadable(credential, acceptance)
+    return _read(credential.encode("ascii"), acceptance) if refusal is None else refusal
 
 
 def _read(raw: bytes, acceptance: Acceptance) -> Unverified | Refusal:
-    """Check 4."""
+    """Check 4, but for the size."""
     try:
         return formats.read(raw, acceptance.formats)
     except UnsupportedError as error:

@@ -39,6 +39,11 @@ CHUNK_LINE: Final = re.compile(
 BREAKS_LINE: Final = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|\x00")
 """A bare LF, a bare CR or a NUL: wrong wherever it stands in a head (RFC 9112 section 2.2)."""
 
+PLAIN_REQUEST_LINE: Final = re.compile(
+    rb"(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) (/[\x21-\x7e]*+) HTTP/1\.1\r\n"
+)
+"""The request line of nearly every request: one of `REQUEST_HEAD`'s that llhttp never refuses."""
+
 REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([^\r\n ]++) HTTP/([0-9])\.([0-9])\r\n")
 
 HOST: Final = re.compile(

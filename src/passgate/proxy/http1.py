@@ -51,7 +51,7 @@ class ServerConnection(ClientSocket):
 
     def __init__(self, plane: "Plane") -> None:
         super().__init__(plane)
-        self._reader = RequestReader(plane.limits.headers, plane.limits.target_bytes)
+        self._reader = RequestReader(plane.limits.headers, plane.limits.target_bytes, plane.headers)
         self._state = _HEAD
         self._searched = 0
         self._request: RequestHead | None = None

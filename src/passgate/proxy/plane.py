@@ -6,6 +6,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
+from passgate.proxy.header_memo import HeaderMemo
 from passgate.proxy.settings import ProxySettings
 from passgate.proxy.steps import Enforcement
 
@@ -37,6 +38,7 @@ class Plane:
         "draining",
         "emptied",
         "enforcement",
+        "headers",
         "inflight",
         "limits",
         "now",
@@ -59,6 +61,7 @@ class Plane:
         self._timer: asyncio.TimerHandle | None = None
         self._date_second = 0
         self.enforcement = enforcement
+        self.headers = HeaderMemo()
         self.connections: set[ServerConnection] = set()
         self.emptied = asyncio.Event()
         self.inflight = 0

@@ -9,7 +9,15 @@ from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from passgate.proxy.grammar import BREAKS_LINE, DIGITS, HOST, REQUEST_HEAD, REQUEST_LINE
+from passgate.proxy.grammar import (
+    BREAKS_LINE,
+    DIGITS,
+    HOST,
+    PLAIN_REQUEST_LINE,
+    REQUEST_HEAD,
+    REQUEST_LINE,
+)
+from passgate.proxy.header_memo import HeaderMemo
 
 CHUNKED: Final = -1
 
@@ -68,11 +76,14 @@ _METHODS: Final = {
 class RequestReader:
     """Reads the request heads of one connection, one whole head at a time."""
 
-    __slots__ = ("_framing", "_header_limit", "_headers", "_parser", "_target_limit")
+    __slots__ = ("_framing", "_header_limit", "_headers", "_memo", "_parser", "_target_limit")
 
-    def __init__(self, header_limit: int, target_limit: int) -> None:
+    def __init__(
+        self, header_limit: int, target_limit: int, memo: HeaderMemo | None = None
+    ) -> None:
         self._header_limit = header_limit
         self._target_limit = target_limit
+        self._memo = HeaderMemo() if memo is None else memo
         self._headers: list[tuple[bytes, bytes]] = []
         self._framing: list[tuple[bytes, bytes]] = []
         self._parser: HttpRequestParser | None = None
@@ -95,7 +106,21 @@ class RequestReader:
         number, a coding that is not exactly `chunked`, a coding in HTTP/1.0, a missing or repeated
         or invalid Host (section 3.2), CONNECT and TRACE. 414, 417, 431, 501 and 505 as RFC 9110
         has them.
+
+        The headers of a plain request (no body, no options of the connection) are remembered by
+        their exact bytes: the same bytes after a plain request line have the same reading, which
+        neither the method nor the target can change. Line and limits are judged every time.
         """
+        line = PLAIN_REQUEST_LINE.match(head)
+        block = b""
+        if line is not None:
+            block = head[line.end() :]
+            known = self._memo.find(block)
+            if known is not None and len(known) <= self._header_limit:
+                name, target = line.groups()
+                if len(target) > self._target_limit:
+                    return Fault(414, "The target is too long.")
+                return RequestHead(_METHODS[name], target, known, 1)
         match = REQUEST_HEAD.fullmatch(head)
         if match is None:
             # RFC 9112 section 2.2: one empty line before a request is ignored.
@@ -129,17 +154,31 @@ class RequestReader:
         request = RequestHead(method, target, headers, 1 if minor == b"1" else 0)
         # A plain request has one framing header, Host; everything else is read apart.
         if (
-            len(framing) == 1
-            and framing[0][0] == b"host"
-            and minor == b"1"
-            and HOST.fullmatch(framing[0][1]) is not None
+            len(framing) != 1
+            or framing[0][0] != b"host"
+            or minor != b"1"
+            or HOST.fullmatch(framing[0][1]) is None
         ):
-            return request
-        fault = _frame(request, framing)
-        if fault is not None or request.length:
-            # llhttp now waits for a body that it will not be fed: the next head needs a new one.
-            self._parser = None
-        return request if fault is None else fault
+            fault = _frame(request, framing)
+            if fault is not None or request.length:
+                # llhttp now waits for a body that it will not be fed: the next head needs a new
+                # one.
+                self._parser = None
+            if fault is not None:
+                return fault
+        if block and _is_plain(request):
+            request.headers = self._memo.keep(block, headers)
+        return request
+
+
+def _is_plain(request: RequestHead) -> bool:
+    """Whether nothing in the headers says more of framing and connection than no headers would."""
+    return (
+        not request.length
+        and request.framing is _NO_BODY_LINES
+        and request.keepalive
+        and not request.upgrade
+    )
 
 
 def _refused_by_llhttp(method: bytes) -> Fault:

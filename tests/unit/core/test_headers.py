@@ -8,6 +8,7 @@ import pytest
 
 from passgate.core.header_rules import header_rules, reaches_upstream
 from passgate.core.headers import (
+    HeaderBlock,
     SortedHeaders,
     connection_names,
     drop_from_response,
@@ -15,8 +16,9 @@ from passgate.core.headers import (
     header_value,
     sort_request,
 )
-from passgate.core.presented import choose_credential
+from passgate.core.presented import Credential, choose_credential
 from passgate.core.reasons import Refusal
+from passgate.core.request import Request, RequestRules, Wire, canonical_request
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[2] / "vectors/headers.json").read_text()
@@ -294,3 +296,49 @@ def test_the_memory_of_names_is_bounded() -> None:
     found = sort_request([HOST, (b"X-1", b"1"), (b"X-Passport-Id", b"1")], rules)
     assert isinstance(found, SortedHeaders)
     assert found.forward == b"X-1: 1\r\n"
+
+
+def test_block_is_sorted_once_under_the_same_rules() -> None:
+    """Equal headers under equal rules have one outcome; under others they are sorted again."""
+    block = HeaderBlock([HOST, (b"X-Real-IP", b"8.8.8.8"), (b"X-Agent-Passport", b"e")])
+    passing = header_rules(pass_headers=["X-Real-IP"])
+
+    first = block.sorted_under(RULES)
+    assert block.sorted_under(RULES) is first
+    assert first == sort_request(block, RULES)
+    assert block.sorted_under(passing) == sort_request(block, passing) != first
+    assert block.sorted_under(RULES) == first
+
+
+def test_block_in_an_old_version_is_sorted_as_such() -> None:
+    """What is kept for HTTP/1.1 is not taken for HTTP/1.0, where less is understood."""
+    block = HeaderBlock([HOST, (b"Expect", b"100-continue")])
+    rules = RequestRules(RULES)
+    newer = canonical_request(Wire("GET", b"/", block, "10.0.0.1"), rules)
+    older = canonical_request(Wire("GET", b"/", block, "10.0.0.1", http_minor=0), rules)
+
+    assert isinstance(newer, Request)
+    assert isinstance(older, Request)
+    assert newer.sorted.expect_continue
+    assert not older.sorted.expect_continue
+
+
+def test_credential_knows_its_digest() -> None:
+    """The digest is that of the text itself, the first time and later."""
+    credential = choose_credential(sort((b"X-Agent-Passport", b"abc")).presented)
+
+    assert isinstance(credential, Credential)
+    assert credential.digest.hex() == (
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+    assert credential.digest is credential.digest
+
+
+def test_authority_comes_with_its_text() -> None:
+    """What Host names is read with it, and nothing of a malformed one."""
+    good, bad = sort_request([(b"Host", b" A.b:80")], RULES), sort_request([(b"Host", b"/")], RULES)
+
+    assert isinstance(good, SortedHeaders)
+    assert isinstance(bad, SortedHeaders)
+    assert (good.authority, good.authority_text) == (("a.b", 80), "A.b:80")
+    assert (bad.authority, bad.authority_text) == (None, "")
