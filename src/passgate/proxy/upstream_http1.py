@@ -245,11 +245,10 @@ class UpstreamConnection(asyncio.Protocol):
     def _begin_answer(self, exchange: "Exchange", head: ResponseHead, data: bytes) -> None:
         length = head.length
         self._keep = head.keepalive
-        if exchange.bodiless or head.status == 304:
-            self._settle(exchange, clean=not data)
-            exchange.answer(head, b"", whole=True)
-        elif head.status == 204:
-            # RFC 9112 section 6.3: no body follows; a server that announces one may send it.
+        if exchange.bodiless or head.status in (204, 304):
+            # RFC 9112 section 6.3: no body follows. But a server that announces one may send it all
+            # the same (to HEAD that is a common mistake), and whoever came next on this connection
+            # would read it as an answer.
             self._settle(exchange, clean=not data and length in (0, UNTIL_CLOSE))
             exchange.answer(head, b"", whole=True)
         elif length >= 0:

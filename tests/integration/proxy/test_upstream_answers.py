@@ -202,17 +202,17 @@ def test_bytewise_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    "bodiless",
+    ("bodiless", "connections"),
     [
-        answer(first=b"HTTP/1.1 204 No Content"),
-        answer(b'ETag: "a"', first=b"HTTP/1.1 304 Not Modified"),
-        answer(b"Content-Length: 99", first=b"HTTP/1.1 304 Not Modified"),
-        answer(b"Transfer-Encoding: chunked", first=b"HTTP/1.1 304 Not Modified"),
-        answer(b"Content-Length: 0", first=b"HTTP/1.1 204 No Content"),
+        (answer(first=b"HTTP/1.1 204 No Content"), 1),
+        (answer(b"Content-Length: 0", first=b"HTTP/1.1 204 No Content"), 1),
+        (answer(b'ETag: "a"', first=b"HTTP/1.1 304 Not Modified"), 1),
+        (answer(b"Content-Length: 99", first=b"HTTP/1.1 304 Not Modified"), 3),
+        (answer(b"Transfer-Encoding: chunked", first=b"HTTP/1.1 304 Not Modified"), 3),
     ],
 )
-def test_answers_without_a_body(bodiless: bytes) -> None:
-    """RFC 9112 section 6.3: 204 and 304 have no body, whatever their headers say."""
+def test_answers_without_a_body(bodiless: bytes, connections: int) -> None:
+    """RFC 9112 section 6.3: 204 and 304 have no body; a connection that announces one ends."""
     with RawUpstream(answering(bodiless)) as upstream, data_plane(upstream.port) as plane:
         with plane.client() as client:
             for _ in range(3):
@@ -221,7 +221,7 @@ def test_answers_without_a_body(bodiless: bytes) -> None:
                 assert got.status in (204, 304)
                 assert got.header("Transfer-Encoding") is None
                 assert got.status == 304 or got.header("Content-Length") is None
-        assert len(upstream.seen) == 1
+        assert len(upstream.seen) == connections
 
 
 def test_body_behind_a_204_is_dropped() -> None:
@@ -240,13 +240,39 @@ def test_body_behind_a_204_is_dropped() -> None:
 
 def test_head_answers_keep_their_length() -> None:
     """RFC 9110 section 9.3.2: HEAD has the length of GET; a chunked one has no body either."""
-    answers = (answer(b"Content-Length: 99"), answer(b"Transfer-Encoding: chunked"), answer())
-    with RawUpstream(answering(*answers)) as upstream, data_plane(upstream.port) as plane:
-        with plane.client() as client:
-            for length in ("99", None, None):
-                client.send(b"HEAD /x HTTP/1.1\r\nHost: a\r\n\r\n")
-                assert client.answer("HEAD").header("Content-Length") == length
-        assert len(upstream.seen) == 1
+    with RawUpstream() as upstream, data_plane(upstream.port) as plane, plane.client() as client:
+        for line, length in (
+            (b"Content-Length: 99", "99"),
+            (b"Transfer-Encoding: chunked", None),
+            (b"X: y", None),
+        ):
+            upstream.script = answering_once(answer(line, b"Connection: close"))
+            client.send(b"HEAD /x HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.answer("HEAD").header("Content-Length") == length
+
+
+def test_body_behind_a_head_answer_reaches_nobody() -> None:
+    """A server that answers HEAD with a body, which many do, spoils no answer to anyone else."""
+
+    def careless(peer: Peer) -> None:
+        peer.request()
+        peer.send(answer(b"Content-Length: %d" % len(OK)))
+        until(lambda: go or peer.seen.end, "the head has been taken")
+        peer.send(OK.replace(b"ok", b"no"))
+        peer.rest()
+
+    go: list[bool] = []
+    with (
+        RawUpstream(careless) as upstream,
+        data_plane(upstream.port) as plane,
+        plane.client() as client,
+    ):
+        client.send(b"HEAD /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.answer("HEAD").status == 200
+        upstream.script = answering(OK)
+        client.send(GET)
+        go.append(True)
+        assert client.answer().body == b"ok"
 
 
 def test_garbage_behind_an_answer_is_dropped() -> None:
