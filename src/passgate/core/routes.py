@@ -33,6 +33,7 @@ class Route:
 
     `index` is its place in the file. `cost` is a fixed number of cents, a source, or None. `names`
     are the path's parameters as (position of the segment, name); `redact` those that a log hides.
+    `name` is the route as its configuration spells it.
     """
 
     index: int
@@ -51,6 +52,10 @@ class Route:
     segments: tuple[str, ...] = field(default=(), repr=False)
     judges_body: bool = False
     declares: bool = False
+    name: str = field(init=False, default="", repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"{self.method} {self.pattern}")
 
     def params(self, path: str) -> dict[str, str]:
         """The path's parameters, as they stand in the judged `path`."""
@@ -59,10 +64,10 @@ class Route:
         parts = path.split("/")
         return {name: parts[position] for position, name in self.names}
 
-    @property
-    def name(self) -> str:
-        """The route as its configuration spells it."""
-        return f"{self.method} {self.pattern}"
+    def hides(self, fact: str) -> bool:
+        """Whether records may not show this fact, since it is a path parameter in `redact`."""
+        source: Source | None = getattr(self, fact)
+        return source is not None and source.kind == "path" and source.name in self.redact
 
     def redacted(self, path: str) -> str:
         """The judged path as records may show it: each parameter in `redact` by its name alone."""

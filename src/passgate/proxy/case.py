@@ -69,11 +69,12 @@ class Case:
         if type(request) is Refusal:
             record.client = wire.peer
             flooded = enforcer.flooded(wire.peer, self.now, close=True)
-            return flooded or enforcer.refuse(request, record, anonymous=False, close=True)
+            return flooded or enforcer.refuse(request, record, close=True)
         assert isinstance(request, Request)
         self._request = request
         record.client = request.client
-        flooded = enforcer.flooded(request.client, self.now)
+        record.anonymous = not request.sorted.presented
+        flooded = enforcer.flooded(request.client, self.now, anonymous=record.anonymous)
         if flooded is not None:
             return flooded
         record.target = request.path
@@ -96,12 +97,15 @@ class Case:
         refusal = conclude(plan, None).refusal
         if refusal is not None:
             self.note_key(refusal, plan.credential)
-            return enforcer.refuse(refusal, record, anonymous=not plan.presented)
+            return enforcer.refuse(refusal, record)
         if not enforcer.log.healthy:
             return self._without_record(plan)
         if not plan.charges:
             return self._allowed(None)
         taken = enforcer.ledger.reserve(plan.charges, self.now)
+        # The answer of nearly every request first: asking an abstract class is slow.
+        if type(taken) is Reservation:
+            return self._allowed(taken)
         if isinstance(taken, Awaitable):
             enforcer.spawn(self._reserve_later(taken))
             return _WAIT
@@ -132,11 +136,11 @@ class Case:
         )
         if self.plan is not None:
             self._describe(self._record, self.plan)
-        return self._enforcer.refuse(refusal, self._record, anonymous=False, close=True)
+        return self._enforcer.refuse(refusal, self._record, close=True)
 
-    def refuse(self, refusal: Refusal, *, anonymous: bool = False) -> Answer:
+    def refuse(self, refusal: Refusal) -> Answer:
         """Refuses this request; for the gate's own endpoints."""
-        return self._enforcer.refuse(refusal, self._record, anonymous=anonymous)
+        return self._enforcer.refuse(refusal, self._record)
 
     def note_key(self, refusal: Refusal, credential: str) -> None:
         """Has the keys of an issuer read again that a refused credential says to have others."""
@@ -204,7 +208,7 @@ class Case:
                 refusal = Refusal(refusal.code, refusal.detail, refusal.constraint, max(left, 1))
         else:
             refusal = Refusal("ledger_unavailable", constraint=taken.charge.constraint)
-        return self._enforcer.refuse(refusal, record, anonymous=not plan.presented)
+        return self._enforcer.refuse(refusal, record)
 
     def _allowed(self, reservation: Reservation | None) -> Step:
         """Everything said yes: put that on record, and forward once it may be."""
@@ -320,10 +324,13 @@ class Case:
         record.action = plan.action
         record.charges = plan.charges
         record.evaluated = plan.evaluated
+        facts: dict[str, Any] = {}
         route = plan.route
         if route is not None:
             record.route = plan.action
-            record.target = route.redacted(record.target)
+            if route.redact:
+                record.target = route.redacted(record.target)
+            facts["route"] = route.name
         passport = plan.passport
         if passport is not None:
             issuer = plan.issuer
@@ -340,23 +347,17 @@ class Case:
         policy = self.world.policy
         if policy.catalog is not None:
             record.catalog = policy.catalog.content_hash
-        facts = plan.facts
-        record.cost_cents = facts.cost_cents
-        self._note_facts(record, plan)
-
-    def _note_facts(self, record: Record, plan: Plan) -> None:
-        route = plan.route
-        facts: dict[str, Any] = {} if route is None else {"route": route.name}
         declared = plan.facts
+        record.cost_cents = declared.cost_cents
         if declared.amount is not None:
             digits, scale = declared.amount
             facts["amount"] = f"{digits}e-{scale}" if scale else str(digits)
-        if declared.vendor is not None:
-            facts["vendor"] = declared.vendor
-        if declared.resource is not None:
-            facts["resource"] = declared.resource
-        if declared.domain is not None:
-            facts["domain"] = declared.domain
+        if route is not None and route.declares:
+            for name in ("vendor", "resource", "domain", "currency"):
+                text = getattr(declared, name)
+                if text is not None:
+                    # What the route hides of the path is not told here either.
+                    facts[name] = "{redacted}" if route.hides(name) else text
         request = self._request
         if request is not None:
             content_type = request.sorted.content_type
@@ -378,9 +379,9 @@ class Case:
         try:
             if self._reservation is not None:
                 enforcer.ledger.release(self._reservation, self.now)
-            return enforcer.refuse(refusal, record, anonymous=False, close=True)
+            return enforcer.refuse(refusal, record, close=True)
         except Exception:
             # Whatever cannot even be put on record is answered all the same.
             _logger.exception("refusal_not_recorded", decision_id=record.decision_id)
             enforcer.log.count_unrecorded()
-            return enforcer.render(refusal, record.decision_id, anonymous=False, close=True)
+            return enforcer.render(refusal, record, close=True)

@@ -86,10 +86,10 @@ class Endpoints:
         name = request.path[len(self._prefix) :].rstrip("/") or "/"
         found = self._routes.get(name)
         if found is None:
-            return _refused(case, request, _NO_ENDPOINT)
+            return case.refuse(_NO_ENDPOINT)
         methods, answer = found
         if request.method not in methods:
-            refused = _refused(case, request, _WRONG_METHOD)
+            refused = case.refuse(_WRONG_METHOD)
             # RFC 9110 section 15.5.6: a 405 names the methods that there are.
             allow = b"Allow: %b\r\n" % ", ".join(methods).encode()
             return replace(refused, headers=refused.headers + allow)
@@ -138,7 +138,7 @@ class Endpoints:
     def _passport(self, case: "Case", request: Request) -> Step:
         passport = _presented(case, request)
         if isinstance(passport, Refusal):
-            return _refused(case, request, passport)
+            return case.refuse(passport)
         policy = case.world.policy
         issuer = case.trust.issuers[passport.issuer]
         actions: dict[str, Any] = {}
@@ -176,10 +176,10 @@ class Endpoints:
     def _need_check(self, case: "Case", request: Request) -> Step:
         too_many = case.take_check()
         if too_many is not None:
-            return _refused(case, request, too_many)
+            return case.refuse(too_many)
         refusal = _unverified(case, request)
         if refusal is not None:
-            return _refused(case, request, refusal)
+            return case.refuse(refusal)
         return NeedBody(_MAX_CHECK_BYTES)
 
     def with_body(self, case: "Case", request: Request) -> Step:
@@ -187,16 +187,11 @@ class Endpoints:
         # Again, for the passport may have been revoked while the question was on its way.
         refusal = _unverified(case, request)
         if refusal is not None:
-            return _refused(case, request, refusal)
+            return case.refuse(refusal)
         asked = read_dry_run(request, case.world.policy)
         if isinstance(asked, Refusal):
-            return _refused(case, request, asked)
+            return case.refuse(asked)
         return _answer(_dry_run(case, asked))
-
-
-def _refused(case: "Case", request: Request, refusal: Refusal) -> Answer:
-    """The refusal; who presented nothing is told where to get a passport, as everywhere."""
-    return case.refuse(refusal, anonymous=not request.sorted.presented)
 
 
 def _unverified(case: "Case", request: Request) -> Refusal | None:

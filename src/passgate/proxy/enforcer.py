@@ -64,20 +64,20 @@ class Enforcer:
         refusal = Refusal("request_malformed", detail, status=status)
         record = Record(self.next_id(now.wall), now, client=peer, policy=self.world.policy.hash)
         flooded = self.flooded(peer, now, close=True)
-        return flooded or self.refuse(refusal, record, anonymous=False, close=True)
+        return flooded or self.refuse(refusal, record, close=True)
 
     def overloaded(self, peer: str) -> Answer:
         """The answer when the gate has no room; not recorded, since it may be a flood."""
         now = self.clock()
         refusal = Refusal("overloaded", retry_after_s=1)
-        return self._unrecorded(refusal, now, close=True)
+        return self._unrecorded(refusal, now, anonymous=False, close=True)
 
     def upstream_failed(self, forward: Forward, code: str, *, sent: bool) -> Answer:
         """The answer when no usable response came, in the agent's own vocabulary."""
         forward.record.reason_code = code
         retry = None if sent else 1
         refusal = Refusal(code, retry_after_s=retry)
-        return self.render(refusal, forward.record.decision_id, anonymous=False, close=False)
+        return self.render(refusal, forward.record, close=False)
 
     def finished(
         self, forward: Forward, status: int, bytes_out: int, outcome: str, *, sent: bool
@@ -112,9 +112,7 @@ class Enforcer:
             forward.record.passport, self.keeper.trust, self.clock()
         )
 
-    def refuse(
-        self, refusal: Refusal, record: Record, *, anonymous: bool, close: bool = False
-    ) -> Answer:
+    def refuse(self, refusal: Refusal, record: Record, *, close: bool = False) -> Answer:
         """Puts a refusal on record and renders it. Refusals never wait for the disk."""
         record.decision = "request_hold" if refusal.code == "approval_required" else "block"
         record.reason_code = refusal.code
@@ -122,7 +120,7 @@ class Enforcer:
         self.tally.decided(record)
         if self.floods.refused(record.client, record.at):
             self.log.append_decision(record, None)
-        return self.render(refusal, record.decision_id, anonymous=anonymous, close=close)
+        return self.render(refusal, record, close=close)
 
     def allowed(self, record: Record, reservation: Reservation | None) -> None:
         """Takes note of a request that may pass, and ties its charges to its decision."""
@@ -139,7 +137,7 @@ class Enforcer:
         record.decision = "block"
         record.reason_code = refusal.code
         self.tally.decided(record)
-        return self.render(refusal, record.decision_id, anonymous=False, close=False)
+        return self.render(refusal, record, close=False)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs what cannot be decided at once; the set keeps the task from being collected."""
@@ -147,22 +145,30 @@ class Enforcer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def render(self, refusal: Refusal, decision_id: str, *, anonymous: bool, close: bool) -> Answer:
+    def render(self, refusal: Refusal, record: Record, *, close: bool) -> Answer:
         """A refusal as an answer, in the words of the configuration in force."""
         return render(
-            refusal, self.world.surface, decision_id=decision_id, anonymous=anonymous, close=close
+            refusal,
+            self.world.surface,
+            decision_id=record.decision_id,
+            anonymous=record.anonymous,
+            close=close,
         )
 
-    def flooded(self, client: str, now: Instant, *, close: bool = False) -> Answer | None:
+    def flooded(
+        self, client: str, now: Instant, *, anonymous: bool = False, close: bool = False
+    ) -> Answer | None:
         """The answer for a client whose refusals come faster than they are worth verifying."""
         retry_after_s = self.floods.over(client, now)
         if retry_after_s is None:
             return None
         refusal = Refusal("rate_limited", "Too many refused requests.", retry_after_s=retry_after_s)
-        return self._unrecorded(refusal, now, close=close)
+        return self._unrecorded(refusal, now, anonymous=anonymous, close=close)
 
-    def _unrecorded(self, refusal: Refusal, now: Instant, *, close: bool) -> Answer:
+    def _unrecorded(
+        self, refusal: Refusal, now: Instant, *, anonymous: bool, close: bool
+    ) -> Answer:
         """A refusal without a line of its own, for there may be a flood of them; only counted."""
-        decision_id = self.next_id(now.wall)
-        self.tally.decided(Record(decision_id, now, reason_code=refusal.code))
-        return self.render(refusal, decision_id, anonymous=False, close=close)
+        record = Record(self.next_id(now.wall), now, reason_code=refusal.code, anonymous=anonymous)
+        self.tally.decided(record)
+        return self.render(refusal, record, close=close)

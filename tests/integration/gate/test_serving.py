@@ -255,3 +255,39 @@ def test_sigterm_finishes_requests_and_flushes_the_log(tmp_path: Path) -> None:
     lines = list(read_lines(gate.log_directory))
     assert lines[-1]["kind"] == "stop"
     assert [line["outcome"] for line in lines if line["kind"] == "outcome"] == ["completed"]
+
+
+def test_every_anonymous_answer_carries_the_upgrade_prompt(tmp_path: Path) -> None:
+    """Allowed, refused, too large, too often, and also when the upstream is away."""
+    config = {
+        "anonymous": {
+            "enabled": True,
+            "allowed_actions": ["public", "public:order"],
+            "read_only": False,
+            "rate_limit_per_minute": 4,
+            "upgrade_message": "Get a passport",
+        },
+        "actions": {
+            "routes": [
+                {"match": "POST /order", "action": "public:order", "amount": "body:/amount"},
+                {"match": "ANY /public/**", "action": "public"},
+            ]
+        },
+        "limits": {"refusals_per_second": 5, "judged_body_bytes": "1KiB"},
+    }
+    with (
+        FakeUpstream(answer=Reply(raw=b"")) as breaking,
+        running_gate(tmp_path, breaking.url, config=config) as gate,
+    ):
+        json_body = {"Content-Type": "application/json"}
+        answers = [
+            gate.request("GET", "/public/x"),
+            gate.request("POST", "/order", headers=json_body, body=b" " * 2000),
+            gate.request("GET", "/unknown"),
+        ]
+        answers += [gate.request("GET", "/public/x") for _ in range(12)]
+
+    assert {answer.status for answer in answers} >= {502, 413, 404, 429}
+    assert all(
+        answer.headers.get("passport-upgrade") == 'message="Get a passport"' for answer in answers
+    )

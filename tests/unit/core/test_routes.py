@@ -136,3 +136,20 @@ def test_an_action_must_be_a_name(action: str) -> None:
 def test_fields_that_cannot_be_enforced_are_refused(fields: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         make_route(0, "GET /x/{id}", "a:b", **fields)
+
+
+def test_a_fact_of_a_hidden_parameter_is_hidden() -> None:
+    """What `redact` keeps out of the path must not come back as a declared fact."""
+    route = make_route(
+        0,
+        "GET /a/{x}/{y}",
+        "a:b",
+        resource="path:y",
+        vendor="path:x",
+        domain="query:y",
+        redact=["y"],
+    )
+
+    hidden = [name for name in ("resource", "vendor", "domain", "currency") if route.hides(name)]
+
+    assert hidden == ["resource"]
