@@ -274,6 +274,9 @@ def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> D
     return derived
 
 
+_ALLOW = Decision("allow", None)
+
+
 def conclude(plan: Plan, short: Refusal | None) -> Decision:
     """The decision, from the plan and from what check 16 had against its charges."""
     refusal = plan.refusal
@@ -285,4 +288,4 @@ def conclude(plan: Plan, short: Refusal | None) -> Decision:
         return Decision("request_hold", held)
     if short is not None:
         return Decision("block", short)
-    return Decision("allow", None)
+    return _ALLOW

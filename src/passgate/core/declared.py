@@ -1,6 +1,7 @@
 """What a request declares of itself, by the sources of its route."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from passgate.core.facts import NO_FACTS, Facts
@@ -51,7 +52,7 @@ def read_facts(
     if route is None or not route.declares:
         fixed = catalog_price if route is None or route.cost is None else route.cost
         assert not isinstance(fixed, Source)  # such a route declares
-        return Facts(fixed) if fixed else NO_FACTS
+        return _priced(fixed) if fixed else NO_FACTS
     reader = Reader(request, params)
     require = route.require
     cost = route.cost
@@ -102,6 +103,12 @@ def read_facts(
         if len(currency) != 3 or not (currency.isascii() and currency.isalpha()):
             return _BAD_CURRENCY
     return Facts(cost, amount, texts["vendor"], domain, texts["resource"], currency)
+
+
+# Routes and catalogs have few prices, and declare nothing else here: one of each is enough.
+@lru_cache(maxsize=1024)
+def _priced(cents: int) -> Facts:
+    return Facts(cents)
 
 
 def _cost(reader: Reader, source: Source) -> int | Refusal | None:

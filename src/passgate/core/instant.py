@@ -15,4 +15,11 @@ class Instant(NamedTuple):
 
     def age_of(self, earlier: "Instant") -> float:
         """Seconds since `earlier`, by whichever clock says more; never below zero."""
-        return max(self.wall - earlier.wall, self.boot - earlier.boot, 0.0)
+        # Speed: asked several times a request, and `max` of three takes twice as long.
+        wall, boot = self
+        then_wall, then_boot = earlier
+        age = wall - then_wall
+        by_boot = boot - then_boot
+        if by_boot > age:
+            age = by_boot
+        return age if age > 0.0 else 0.0

@@ -1,5 +1,7 @@
 """What is left, told with every allowed answer: the draft `RateLimit` fields and the budget."""
 
+from functools import lru_cache
+
 from passgate.ledger.protocol import Balance
 
 
@@ -23,20 +25,29 @@ def allowance_lines(balances: tuple[Balance, ...]) -> bytes:
     lines = b""
     if rate is not None:
         charge = rate.charge
-        name = charge.constraint.rpartition(":")[2].encode()
-        lines = b'RateLimit-Policy: "%b";q=%d;w=%d\r\nRateLimit: "%b";r=%d;t=%d\r\n' % (
-            name,
-            charge.limit,
-            int(charge.window),
-            name,
-            rate.remaining,
-            rate.reset_s or 0,
-        )
+        policy = _policy_line(charge.constraint, charge.limit, charge.window)
+        lines = b"%b%d;t=%d\r\n" % (policy, rate.remaining, rate.reset_s or 0)
     if budget is not None:
-        window = budget.charge.window
         lines += b"Passport-Budget: remaining_cents=%d, window=%b, reset=%d\r\n" % (
             budget.remaining,
-            (f"{window}s" if isinstance(window, int) else window).encode(),
+            _window(budget.charge.window),
             budget.reset_s or 0,
         )
     return lines
+
+
+# Few limits are in force at a time, whoever they are for.
+@lru_cache(maxsize=1024)
+def _policy_line(constraint: str, limit: int, window: int | str) -> bytes:
+    name = constraint.rpartition(":")[2].encode()
+    return b'RateLimit-Policy: "%b";q=%d;w=%d\r\nRateLimit: "%b";r=' % (
+        name,
+        limit,
+        int(window),
+        name,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _window(window: int | str) -> bytes:
+    return (f"{window}s" if isinstance(window, int) else window).encode()
