@@ -11,13 +11,14 @@ import structlog
 from aiohttp import web
 
 from passgate.admin.app import make_app
-from passgate.admin.operations import Readiness, RecordQuery, Reloaded
+from passgate.admin.operations import Reloaded
 from passgate.clock import Clock, system_clock
 from passgate.config import Config, LoadedConfig, load_config, needs_restart
 from passgate.errors import ConfigError, PassgateError
 from passgate.ledger import LEDGERS
 from passgate.ledger.protocol import StandingLedger
-from passgate.log import FloodGate, Log, newest_lines, open_gate_key, open_log, read_lines
+from passgate.log import FloodGate, Log, open_gate_key, open_log, read_lines
+from passgate.overseer import Overseer
 from passgate.proxy.endpoints import Endpoints
 from passgate.proxy.enforcer import Enforcer
 from passgate.proxy.listener import Proxy
@@ -40,7 +41,7 @@ class Gate:
     """A gate from its configuration to its last line on record.
 
     `start` raises `DataError` for a damaged data directory and `PassgateError` for an address that
-    cannot be had; nothing is left running then. Serves the admin listener as `Operations`.
+    cannot be had; nothing is left running then. `Overseer` shows it to its operator.
     """
 
     log: Log
@@ -55,13 +56,14 @@ class Gate:
         self.config: Config = loaded.config
         self.tally = Tally()
         self._environ = environ
-        self._clock = clock
-        self._commit_seconds = Histogram()
+        self.clock = clock
+        self.commit_seconds = Histogram()
         self._rooms = contextlib.AsyncExitStack()
         self._reloading = asyncio.Lock()
-        self._reload_error = ""
+        self.reload_error = ""
         self._coming: World | None = None
-        self._serving = False
+        self.serving = False
+        self.loaded_at = self.committed_at = clock()
         self.admin_addresses: list[str] = []
 
     async def start(self) -> None:
@@ -69,7 +71,7 @@ class Gate:
         async with contextlib.AsyncExitStack() as rooms:
             await self._open(rooms)
             self._rooms = rooms.pop_all()
-        self._serving = True
+        self.serving = True
 
     async def _open(self, rooms: contextlib.AsyncExitStack) -> None:
         config = self.config
@@ -84,8 +86,8 @@ class Gate:
             ) from error
         key = open_gate_key(data_dir)
         directory = data_dir / "log"
-        self.log = open_log(directory, config.gate.id, log_settings(config), self._clock, key, loop)
-        self.log.on_commit = lambda seconds, _: self._commit_seconds.observe(seconds)
+        self.log = open_log(directory, config.gate.id, log_settings(config), self.clock, key, loop)
+        self.log.on_commit = lambda seconds, _: self._committed(seconds)
         self.ledger = LEDGERS[config.ledger.kind](
             data_dir / "ledger.db", lambda: self.log.size, lambda: self.log.status().durable
         )
@@ -98,13 +100,14 @@ class Gate:
         rooms.push_async_callback(self.log.close)
         await self.log.start()
 
-        self.keeper = Keeper(issuer_settings(config), data_dir / "trust", clock=self._clock)
+        self.keeper = Keeper(issuer_settings(config), data_dir / "trust", clock=self.clock)
         self.keeper.on_change(self._trust_changed)
         rooms.push_async_callback(self.keeper.close)
         await self.keeper.start()
 
         floods = FloodGate(config.limits.refusals_per_second, self.log)
-        endpoints = Endpoints(config.agent.prefix, key.public_key, self.log)
+        key_since = int((data_dir / "gate.key").stat().st_mtime)
+        endpoints = Endpoints(config.agent.prefix, key.public_key, self.log, key_since)
         self.enforcer = Enforcer(
             make_world(config),
             keeper=self.keeper,
@@ -113,7 +116,7 @@ class Gate:
             floods=floods,
             endpoints=endpoints,
             tally=self.tally,
-            clock=self._clock,
+            clock=self.clock,
         )
         self.log.append_event("config", {"policy": self.enforcer.world.policy.hash})
         self.proxy = Proxy(proxy_settings(config), self.enforcer)
@@ -133,7 +136,9 @@ class Gate:
         address = self.config.admin.address
         tokens, metrics_token = admin_tokens(self.config)
         runner = web.AppRunner(
-            make_app(self, tokens, metrics_token, address.host), access_log=None, shutdown_timeout=1
+            make_app(Overseer(self), tokens, metrics_token, address.host),
+            access_log=None,
+            shutdown_timeout=1,
         )
         await runner.setup()
         rooms.push_async_callback(runner.cleanup)
@@ -150,11 +155,11 @@ class Gate:
                 f"admin.address {address} cannot be listened on ({error.strerror}): "
                 "choose another, or end what uses it"
             ) from error
-        self.admin_addresses = [str(found) for found in runner.addresses]
+        self.admin_addresses = [_shown(found) for found in runner.addresses]
 
     async def close(self) -> None:
         """Not ready, no new connections, in-flight requests to their end, log flushed, all shut."""
-        self._serving = False
+        self.serving = False
         await self._rooms.aclose()
 
     async def _drain(self) -> None:
@@ -175,14 +180,15 @@ class Gate:
                     tuple(error.problems) if isinstance(error, ConfigError) else (str(error),)
                 )
                 self.tally.reloads["refused"] += 1
-                self._reload_error = problems[0]
+                self.reload_error = problems[0]
                 _logger.warning("reload_refused", problems=problems)
                 return Reloaded(problems)
             self.log.adopt(log_settings(loaded.config))
             self.config = loaded.config
+            self.loaded_at = self.clock()
             self.enforcer.floods.limit = loaded.config.limits.refusals_per_second
             self.tally.reloads["ok"] += 1
-            self._reload_error = ""
+            self.reload_error = ""
             self.log.append_event("config", {"policy": world.policy.hash})
             _logger.info("reloaded", policy=world.policy.hash, warnings=loaded.warnings)
             return Reloaded((), tuple(loaded.warnings))
@@ -203,6 +209,10 @@ class Gate:
             raise
         finally:
             self._coming = None
+
+    def _committed(self, seconds: float) -> None:
+        self.commit_seconds.observe(seconds)
+        self.committed_at = self.clock()
 
     async def _watch(self) -> None:
         """Reloads when the file changes; a stat a second costs less than any notification is worth.
@@ -226,95 +236,12 @@ class Gate:
             "trust", {"issuer": change.issuer, "what": change.what, "version": change.after.version}
         )
 
-    def readiness(self) -> Readiness:
-        """Ready while serving, with a log that can be written and each issuer's trust loaded."""
-        log = self.log.status()
-        rows: list[dict[str, Any]] = [
-            {"name": "listener", "ok": self._serving, "connections": self.proxy.connections},
-            {
-                "name": "log",
-                "ok": log.healthy,
-                "error": "" if log.healthy else log.error,
-                "lines": log.size,
-                "waiting": log.waiting,
-                "volume_percent": log.volume_percent,
-                "warning": "the log volume is over 90 % full" if log.volume_full else "",
-            },
-            {
-                "name": "ledger",
-                "ok": True,
-                # Counters go on in memory; what is at risk is their next start.
-                "warning": self.ledger.trouble
-                or (
-                    f"the first {self.ledger.forgotten} log lines were gone and are not counted"
-                    if self.ledger.forgotten
-                    else ""
-                ),
-            },
-            {"name": "configuration", "ok": True, "warning": self._reload_error},
-        ]
-        for row in self.keeper.status():
-            stale = row["age_s"] is None or row["age_s"] > self._max_stale_s(row["issuer"])
-            expired = row["expires_at"] is not None and row["expires_at"] <= self._clock().wall
-            ok = not (stale or expired)
-            rows.append({"name": f"{row['issuer']} {row['kind']}", "ok": ok, **row})
-        return Readiness(all(row["ok"] for row in rows), tuple(rows))
 
-    def _max_stale_s(self, issuer: str) -> float:
-        entry = self.keeper.trust.issuers.get(issuer)
-        return entry.max_stale_s if entry is not None else 0.0
-
-    def trust_status(self) -> list[dict[str, Any]]:
-        """Each source of each issuer, as the keeper sees it."""
-        return [dict(row) for row in self.keeper.status()]
-
-    async def records(self, query: RecordQuery) -> list[dict[str, Any]]:
-        """The newest matching lines; read in a thread, for the log may be large."""
-        directory = self.config.gate.data_dir / "log"
-        return await asyncio.to_thread(_matching, directory, query)
-
-    def measurements(self) -> dict[str, Any]:
-        """What is read at the moment of a scrape rather than counted along the way."""
-        log = self.log.status()
-        cache = self.enforcer.cache
-        rows = self.keeper.status()
-        return {
-            "passgate_inflight_requests": self.enforcer.inflight,
-            "passgate_connections": self.proxy.connections,
-            "passgate_trust_age_seconds": {
-                (row["issuer"], row["kind"]): row["age_s"]
-                for row in rows
-                if row["age_s"] is not None
-            },
-            "passgate_sync_failures_total": {
-                (row["issuer"], row["kind"]): row["failures_total"] for row in rows
-            },
-            "passgate_unknown_kid_total": {
-                (row["issuer"],): row["unknown_kids"] for row in rows if row["kind"] == "keys"
-            },
-            "passgate_log_lines_total": log.size,
-            "passgate_log_commit_seconds": self._commit_seconds,
-            "passgate_log_gaps_total": log.gaps,
-            "passgate_log_healthy": int(log.healthy),
-            "passgate_verify_cache_total": {("hit",): cache.hits, ("miss",): cache.misses},
-        }
-
-
-def _matching(directory: Path, query: RecordQuery) -> list[dict[str, Any]]:
-    wanted = {
-        "decision": query.decision,
-        "reason_code": query.reason,
-        "agent_id": query.agent,
-        "decision_id": query.decision_id,
-    }
-    given = {key: value for key, value in wanted.items() if value}
-    found = []
-    for line in newest_lines(directory):
-        if all(line.get(key) == value for key, value in given.items()):
-            found.append(line)
-            if len(found) >= query.limit:
-                break
-    return found
+def _shown(address: Any) -> str:
+    """A socket's address as a person writes it."""
+    if not isinstance(address, tuple):
+        return f"unix:{address}"
+    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:

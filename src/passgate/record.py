@@ -13,9 +13,10 @@ class Record:
     """One request, filled in along its straight line: first the decision, later the outcome.
 
     `decision` is `allow`, `block` or `request_hold`; `access_mode` `passport`, `anonymous` or
-    `none`; `anonymous` says that no credential was presented, whatever became of the request. `query` is raw and leaves the process only as its keyed hash; `target` is the judged
-    path, already redacted. `evaluated` are (constraint key, result) pairs in order. `facts` holds
-    only integers and strings. `route` is a catalog or route name for metrics, else `other`.
+    `none`; `anonymous` says that no credential was presented, whatever became of the request.
+    `query` is raw and leaves the process only as its keyed hash; `target` is the judged path,
+    already redacted. `evaluated` are (constraint key, result) pairs in order. `facts` holds only
+    integers and strings. `route` is a catalog or route name for metrics, else `other`.
     """
 
     decision_id: str

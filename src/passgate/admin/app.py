@@ -71,7 +71,11 @@ class _Admin:
             refused = self._refused(request)
             if refused is not None:
                 return refused
-        response = await handler(request)
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            # No such path, or not by this method: in the words of everything else here.
+            response = _problem(error.status, error.reason)
         response.headers["Cache-Control"] = "no-store"
         return response
 

@@ -200,7 +200,7 @@ class Log:
         self._strict = settings.durability == "strict"
 
     def keep_from(self, needed: Callable[[], int]) -> None:
-        """Remove no segment with a line from number `needed()` on, however old; asked in a thread."""
+        """Remove no segment with lines from number `needed()` on; a thread asks."""
         self._committer.needed_from = needed
 
     def later(self, delay_s: float, call: Callable[[], None]) -> None:

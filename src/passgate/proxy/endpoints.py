@@ -14,7 +14,7 @@ from passgate.core.explanation import explain
 from passgate.core.facts import NO_FACTS
 from passgate.core.jwks import thumbprint
 from passgate.core.passport import Passport
-from passgate.core.permissions import judge_grants
+from passgate.core.permissions import covers, judge_grants
 from passgate.core.policy import Policy
 from passgate.core.presented import choose_credential
 from passgate.core.reasons import REASONS, Refusal
@@ -29,6 +29,7 @@ from passgate.core.verification import (
 from passgate.log import Log
 from passgate.proxy.dry_run import DryRun, read_dry_run
 from passgate.proxy.steps import Answer, NeedBody, Step
+from passgate.proxy.world import World
 
 if TYPE_CHECKING:
     from passgate.proxy.case import Case
@@ -52,7 +53,7 @@ class Endpoints:
     it they tell to nobody without it. Nothing here charges, and only refusals are put on record.
     """
 
-    def __init__(self, prefix: str, public_key: bytes, log: Log) -> None:
+    def __init__(self, prefix: str, public_key: bytes, log: Log, key_since: int = 0) -> None:
         self._prefix = prefix
         self._below = prefix + "/"
         self._log = log
@@ -65,6 +66,7 @@ class Endpoints:
                     "kid": thumbprint(public_key),
                     "use": "sig",
                     "alg": "EdDSA",
+                    "nbf": key_since,
                 }
             ]
         }
@@ -141,6 +143,7 @@ class Endpoints:
             return case.refuse(passport)
         policy = case.world.policy
         issuer = case.trust.issuers[passport.issuer]
+        claims = passport.claims
         actions: dict[str, Any] = {}
         for action in _known_actions(policy):
             derived = derive(passport, issuer, action, policy)
@@ -148,7 +151,7 @@ class Endpoints:
                 continue
             balances = case.balances(derived.compiled.charges)
             actions[action] = {
-                "constraints": [key for key, _ in derived.compiled.results],
+                "constraints": _owed(passport, claims, action, case.world),
                 "left": [
                     {
                         "constraint": balance.charge.constraint,
@@ -229,6 +232,29 @@ def _is_closed(passport: Passport, issuer: Issuer, action: str, case: "Case") ->
         return True
     granted = judge_grants(passport.grants, action, NO_FACTS, case.now)
     return isinstance(granted, Refusal) and granted.code in _CLOSED
+
+
+def _owed(passport: Passport, claims: dict[str, Any], action: str, world: World) -> dict[str, Any]:
+    """The constraints that this passport owes for `action`, by who demands them, as authored."""
+    entries = {
+        entry["permission_key"]: entry.get("constraints", {})
+        for entry in claims["permissions"]
+        if isinstance(entry, dict) and covers(entry["permission_key"], action)
+    }
+    catalog = world.policy.catalog
+    offered: Any = {}
+    if catalog is not None:
+        for listed in catalog.document["permissions"]:
+            if listed["key"] == action:
+                offered = listed.get("constraints", {})
+    owed = {
+        "gate": world.gate_constraints,
+        "issuer": world.issuer_constraints.get(passport.issuer, {}),
+        "catalog": offered,
+        "passport": claims.get("constraints", {}),
+        "permissions": {pattern: limits for pattern, limits in entries.items() if limits},
+    }
+    return {origin: limits for origin, limits in owed.items() if limits}
 
 
 def _known_actions(policy: Policy) -> list[str]:

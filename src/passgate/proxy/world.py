@@ -1,6 +1,8 @@
 """World: everything configured that judges a request; read once per request, swapped whole."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from passgate.core.policy import Policy
 from passgate.proxy.refusals import Surface
@@ -12,6 +14,7 @@ class World:
 
     `strict` forwards only what is durably on record. `allow_reads` lets GET, HEAD and OPTIONS pass
     unrecorded while the log cannot be written. `judged_body_bytes` bounds a body that rules read.
+    The constraints are as authored, for telling a holder what is owed.
     """
 
     policy: Policy
@@ -20,3 +23,5 @@ class World:
     strict: bool
     allow_reads: bool
     judged_body_bytes: int
+    gate_constraints: Mapping[str, Any]
+    issuer_constraints: Mapping[str, Mapping[str, Any]]

@@ -291,3 +291,25 @@ def test_every_anonymous_answer_carries_the_upgrade_prompt(tmp_path: Path) -> No
     assert all(
         answer.headers.get("passport-upgrade") == 'message="Get a passport"' for answer in answers
     )
+
+
+def test_a_holder_learns_what_its_passport_owes(tmp_path: Path) -> None:
+    """Every constraint by who demands it, as authored, and the key that signs is dated."""
+    config = {"constraints": {"core:rate:max_per_hour": 100}}
+    with FakeUpstream() as upstream, running_gate(tmp_path, upstream.url, config=config) as gate:
+        passport = mint(
+            issuer=gate.issuer,
+            permissions=[
+                {"permission_key": "api:*", "constraints": {"core:cost:max_per_action": 70}}
+            ],
+            constraints={"core:scope:method_allowlist": ["GET", "POST"]},
+        )
+        shown = gate.request("GET", "/.well-known/passgate/passport", passport).json
+        keys = gate.request("GET", "/.well-known/passgate/keys").json["keys"]
+
+    assert shown["actions"]["api:export"]["constraints"] == {
+        "gate": {"core:rate:max_per_hour": 100},
+        "passport": {"core:scope:method_allowlist": ["GET", "POST"]},
+        "permissions": {"api:*": {"core:cost:max_per_action": 70}},
+    }
+    assert 0 <= time.time() - keys[0]["nbf"] < 60

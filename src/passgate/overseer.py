@@ -1,0 +1,129 @@
+"""Overseer: a running gate as its operator sees it, through the admin listener."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from passgate.admin.operations import Readiness, RecordQuery, Reloaded
+from passgate.log import newest_lines
+
+if TYPE_CHECKING:
+    from passgate.gate import Gate
+
+
+class Overseer:
+    """The admin listener's `Operations`, read from a gate at the moment of asking."""
+
+    def __init__(self, gate: "Gate") -> None:
+        self._gate = gate
+        self.tally = gate.tally
+
+    async def reload(self) -> Reloaded:
+        """See `Gate.reload`."""
+        return await self._gate.reload()
+
+    def readiness(self) -> Readiness:
+        """Ready while serving, with a log that can be written and each issuer's trust loaded.
+
+        `age_s` says how long ago what stands there was last true: a connection accepted needs none,
+        the log its last commit, the ledger its last snapshot, a configuration its loading, a source
+        its last reading.
+        """
+        gate = self._gate
+        now = gate.clock()
+        log = gate.log.status()
+        ledger = gate.ledger
+        rows: list[dict[str, Any]] = [
+            {"name": "listener", "ok": gate.serving, "connections": gate.proxy.connections},
+            {
+                "name": "log",
+                "ok": log.healthy,
+                "age_s": int(now.age_of(gate.committed_at)),
+                "error": "" if log.healthy else log.error,
+                "lines": log.size,
+                "waiting": log.waiting,
+                "volume_percent": log.volume_percent,
+                "warning": "the log volume is over 90 % full" if log.volume_full else "",
+            },
+            {
+                "name": "ledger",
+                "ok": True,
+                "lines_after_snapshot": log.size - ledger.covered,
+                # Counters go on in memory; what is at risk is their next start.
+                "warning": ledger.trouble
+                or (
+                    f"the first {ledger.forgotten} log lines were gone and are not counted"
+                    if ledger.forgotten
+                    else ""
+                ),
+            },
+            {
+                "name": "configuration",
+                "ok": True,
+                "age_s": int(now.age_of(gate.loaded_at)),
+                "warning": gate.reload_error,
+            },
+        ]
+        for row in gate.keeper.status():
+            stale = row["age_s"] is None or row["age_s"] > self._max_stale_s(row["issuer"])
+            expired = row["expires_at"] is not None and row["expires_at"] <= now.wall
+            ok = not (stale or expired)
+            rows.append({"name": f"{row['issuer']} {row['kind']}", "ok": ok, **row})
+        return Readiness(all(row["ok"] for row in rows), tuple(rows))
+
+    def _max_stale_s(self, issuer: str) -> float:
+        entry = self._gate.keeper.trust.issuers.get(issuer)
+        return entry.max_stale_s if entry is not None else 0.0
+
+    def trust_status(self) -> list[dict[str, Any]]:
+        """Each source of each issuer, as the keeper sees it."""
+        return [dict(row) for row in self._gate.keeper.status()]
+
+    async def records(self, query: RecordQuery) -> list[dict[str, Any]]:
+        """The newest matching lines; read in a thread, for the log may be large."""
+        directory = self._gate.config.gate.data_dir / "log"
+        return await asyncio.to_thread(_matching, directory, query)
+
+    def measurements(self) -> dict[str, Any]:
+        """What is read at the moment of a scrape rather than counted along the way."""
+        gate = self._gate
+        log = gate.log.status()
+        cache = gate.enforcer.cache
+        rows = gate.keeper.status()
+        return {
+            "passgate_inflight_requests": gate.enforcer.inflight,
+            "passgate_connections": gate.proxy.connections,
+            "passgate_trust_age_seconds": {
+                (row["issuer"], row["kind"]): row["age_s"]
+                for row in rows
+                if row["age_s"] is not None
+            },
+            "passgate_sync_failures_total": {
+                (row["issuer"], row["kind"]): row["failures_total"] for row in rows
+            },
+            "passgate_unknown_kid_total": {
+                (row["issuer"],): row["unknown_kids"] for row in rows if row["kind"] == "keys"
+            },
+            "passgate_log_lines_total": log.size,
+            "passgate_log_commit_seconds": gate.commit_seconds,
+            "passgate_log_gaps_total": log.gaps,
+            "passgate_log_healthy": int(log.healthy),
+            "passgate_verify_cache_total": {("hit",): cache.hits, ("miss",): cache.misses},
+        }
+
+
+def _matching(directory: Path, query: RecordQuery) -> list[dict[str, Any]]:
+    wanted = {
+        "decision": query.decision,
+        "reason_code": query.reason,
+        "agent_id": query.agent,
+        "decision_id": query.decision_id,
+    }
+    given = {key: value for key, value in wanted.items() if value}
+    found = []
+    for line in newest_lines(directory):
+        if all(line.get(key) == value for key, value in given.items()):
+            found.append(line)
+            if len(found) >= query.limit:
+                break
+    return found
