@@ -9,10 +9,12 @@ import hmac
 import time
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from passgate.core.constraints.base import Charge
+from passgate.core.generations import Generations
 from passgate.core.passport import Passport
 from passgate.log.canonical import GREATEST_INT, canonical
 from passgate.record import Record
@@ -32,6 +34,8 @@ _HARMLESS = bytes(c for c in range(0x20, 0x7F) if c not in b'"\\')
 _QUOTES = [b'"' * n for n in range(1024)]
 _MILLIS = [f".{n:03d}Z" for n in range(1000)]
 _MOST_CACHED = 4096
+_MOST_PREPARED = 6000  # of about a kilobyte each, in two generations
+_LONGEST_CACHED_QUERY = 256
 
 # As `Passport.claims` reads them, which has refused whatever would be ambiguous.
 _read_claims = msgspec.json.Decoder(float_hook=lambda digits: str(Decimal(digits))).decode
@@ -44,6 +48,26 @@ def stamp(wall: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(millis // 1000)) + _MILLIS[millis % 1000]
 
 
+class _Prepared(NamedTuple):
+    """The parts of a decision line that the same agent's next one has as well.
+
+    They hold for records with this very `passport`, `charges` and `evaluated`, and with equal
+    `facts` and `others`. The line they come from was proven, so they hold the template's quotes.
+    """
+
+    passport: Passport | None
+    charges: tuple[Charge, ...]
+    evaluated: tuple[tuple[str, str], ...]
+    facts: dict[str, Any]
+    others: tuple[Any, ...]
+    to_client: str
+    to_id: str
+    to_method: str
+    to_query: str
+    to_seq: str
+    to_time: str
+
+
 class Lines:
     """Renders lines for one gate. Not for use by more than one thread."""
 
@@ -53,6 +77,8 @@ class Lines:
         self._second = -1
         self._second_text = ""
         self._evaluated: dict[tuple[tuple[str, str], ...], tuple[str, int]] = {}
+        self._queries: Generations[bytes, str] = Generations(_MOST_CACHED)
+        self._prepared: Generations[str, _Prepared] = Generations(_MOST_PREPARED)
 
     def decision(self, record: Record, seq: int) -> bytes:
         """The line of a decision."""
@@ -60,8 +86,35 @@ class Lines:
         # `quotes` counts the quotation marks of the template parts as they are chosen (4 for a
         # string member, 2 for a number), so that one pass over the finished line proves that no
         # value brought one in; see `_proven`. Members stand in the order RFC 8785 wants.
+        millis = int(record.at.wall * 1000)
+        if millis // 1000 != self._second:
+            self._turn(millis // 1000)
+        others = (
+            record.action,
+            record.policy,
+            record.decision,
+            record.reason_code,
+            record.constraint,
+            record.access_mode,
+            record.tier,
+            record.catalog,
+            record.cost_cents,
+            record.enforced,
+        )
+        parts = self._prepared.find(record.passport_hash)
+        if (
+            parts is not None
+            and parts.passport is record.passport
+            and parts.charges is record.charges
+            and parts.evaluated is record.evaluated
+            and parts.facts == record.facts
+            and parts.others == others
+        ):
+            line = self._filled(parts, record, seq, _MILLIS[millis % 1000])
+            if line is not None:
+                return line
         quotes = 46  # the nine strings and five other members that every decision has
-        action = agent = catalog = issuer = ids = policy = query = reason = tier = trace = ""
+        action = agent = catalog = issuer = ids = policy = reason = tier = ""
         charges = constraint = results = facts = ""
         if record.action:
             action = f',"action":"{record.action}"'
@@ -95,6 +148,7 @@ class Lines:
             known = self._evaluated.get(record.evaluated) or self._remember(record.evaluated)
             results = known[0]
             quotes += known[1]
+        texts = True
         if record.facts:
             for name in sorted(record.facts):
                 value = record.facts[name]
@@ -106,6 +160,7 @@ class Lines:
                         largest = value
                     facts += f',"{name}":{value}'
                     quotes += 2
+                    texts = False
                 else:
                     return self._decision_slowly(record, seq)
             facts = f',"facts":{{{facts[1:]}}}'
@@ -114,7 +169,6 @@ class Lines:
             policy = f',"policy":"{record.policy}"'
             quotes += 4
         if record.query:
-            query = f',"query":"{self._hidden(record.query)}"'
             quotes += 4
         if record.reason_code:
             reason = f',"reason_code":"{record.reason_code}"'
@@ -123,24 +177,49 @@ class Lines:
             tier = f',"tier":"{record.tier}"'
             quotes += 4
         if record.trace_id:
-            trace = f',"trace_id":"{record.trace_id}"'
             quotes += 4
-        millis = int(record.at.wall * 1000)
-        if millis // 1000 != self._second:
-            self._turn(millis // 1000)
-        text = (
-            f'{{"access_mode":"{record.access_mode}"{action}{agent}{catalog}{charges}'
-            f',"client":"{record.client}"{constraint}{results},"cost_cents":{record.cost_cents}'
-            f',"decision":"{record.decision}","decision_id":"{record.decision_id}"'
-            f',"enforced":{"true" if record.enforced else "false"}{facts},"gate_id":"{self._gate}"'
-            f'{issuer},"kind":"decision","method":"{record.method}"{ids}{policy}{query}{reason}'
-            f',"seq":{seq},"target":"{record.target}"{tier}'
-            f',"time":"{self._second_text}{_MILLIS[millis % 1000]}"{trace}'
-            f',"trust_age_s":{record.trust_age_s},"v":1}}'
-        )
         if largest > GREATEST_INT:
             return self._decision_slowly(record, seq)
-        return _proven(text, quotes) or self._decision_slowly(record, seq)
+        parts = _Prepared(
+            passport,
+            record.charges,
+            record.evaluated,
+            record.facts,
+            others,
+            f'{{"access_mode":"{record.access_mode}"{action}{agent}{catalog}{charges},"client":"',
+            f'"{constraint}{results},"cost_cents":{record.cost_cents}'
+            f',"decision":"{record.decision}","decision_id":"',
+            f'","enforced":{"true" if record.enforced else "false"}{facts}'
+            f',"gate_id":"{self._gate}"{issuer},"kind":"decision","method":"',
+            f'"{ids}{policy}',
+            f'{reason},"seq":',
+            f'"{tier},"time":"',
+        )
+        line = _proven(self._assembled(parts, record, seq, _MILLIS[millis % 1000]), quotes)
+        if line is None:
+            return self._decision_slowly(record, seq)
+        # Numbers among the facts are mostly the request's own; texts are only equal to texts.
+        if passport is not None and texts:
+            self._prepared.keep(passport.digest, parts)
+        return line
+
+    def _assembled(self, parts: _Prepared, record: Record, seq: int, millis: str) -> str:
+        """A decision's line of its parts and of what every request has of its own."""
+        query = f',"query":"{self._hidden(record.query)}"' if record.query else ""
+        trace = f',"trace_id":"{record.trace_id}"' if record.trace_id else ""
+        return (
+            f"{parts.to_client}{record.client}{parts.to_id}{record.decision_id}{parts.to_method}"
+            f"{record.method}{parts.to_query}{query}{parts.to_seq}{seq}"
+            f',"target":"{record.target}{parts.to_time}{self._second_text}{millis}"{trace}'
+            f',"trust_age_s":{record.trust_age_s},"v":1}}'
+        )
+
+    def _filled(self, parts: _Prepared, record: Record, seq: int, millis: str) -> bytes | None:
+        """The line of proven parts, if all of the request's own is harmless, else None."""
+        own = f"{record.client}{record.decision_id}{record.method}{record.target}{record.trace_id}"
+        if not own.isascii() or own.encode().translate(None, _HARMLESS):
+            return None
+        return self._assembled(parts, record, seq, millis).encode()
 
     def outcome(self, record: Record, seq: int) -> bytes:
         """The line of what became of a request, at the time when it ended."""
@@ -242,7 +321,12 @@ class Lines:
 
     def _hidden(self, query: bytes) -> str:
         """HMAC-SHA-256 of a query in hex: equal ones can be told, none can be guessed offline."""
-        return hmac.digest(self._query_key, query, "sha256").hex()
+        known = self._queries.find(query)
+        if known is None:
+            known = hmac.digest(self._query_key, query, "sha256").hex()
+            if len(query) <= _LONGEST_CACHED_QUERY:
+                self._queries.keep(query, known)
+        return known
 
     def _remember(self, evaluated: tuple[tuple[str, str], ...]) -> tuple[str, int]:
         """Render results once for each combination that occurs; there are few."""

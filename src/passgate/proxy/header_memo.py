@@ -7,6 +7,7 @@ are another entry.
 
 from typing import Final
 
+from passgate.core.generations import Generations
 from passgate.core.headers import HeaderBlock
 
 MAX_ENTRIES: Final = 6_000
@@ -18,30 +19,18 @@ MAX_BLOCK_HEADERS: Final = 32
 class HeaderMemo:
     """Header blocks of plain HTTP/1.1 requests, shared by all connections of a data plane.
 
-    Two generations, each of at most 6,000 blocks and 6 MiB: when the young one is full it becomes
-    the old one, and the old one goes. A block that is used again from the old generation is young
-    again, so what is in use stays, at the price of a look-up and without an order to keep. Somebody
-    who sends ever new headers makes others slower, and nothing more.
+    Two `Generations`, each of at most 6,000 blocks and 6 MiB. `find(block)` gives what was kept for
+    exactly these bytes, or None.
     """
 
-    __slots__ = ("_bytes", "_old", "_young")
+    __slots__ = ("_blocks", "find")
 
     def __init__(self) -> None:
-        self._young: dict[bytes, HeaderBlock] = {}
-        self._old: dict[bytes, HeaderBlock] = {}
-        self._bytes = 0
+        self._blocks: Generations[bytes, HeaderBlock] = Generations(MAX_ENTRIES, MAX_BYTES)
+        self.find = self._blocks.find
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
-
-    def find(self, block: bytes) -> HeaderBlock | None:
-        """What was kept for exactly these bytes."""
-        found = self._young.get(block)
-        if found is None:
-            found = self._old.get(block)
-            if found is not None:
-                self._add(block, found)
-        return found
+        return len(self._blocks)
 
     def keep(self, block: bytes, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """Keeps `headers` as the reading of `block`, unless too large; returns what to go on with.
@@ -51,14 +40,5 @@ class HeaderMemo:
         if len(block) > MAX_BLOCK_BYTES or len(headers) > MAX_BLOCK_HEADERS:
             return headers
         kept = HeaderBlock(headers)
-        self._add(block, kept)
+        self._blocks.keep(block, kept, len(block))
         return kept
-
-    def _add(self, block: bytes, headers: HeaderBlock) -> None:
-        young = self._young
-        if len(young) >= MAX_ENTRIES or self._bytes >= MAX_BYTES:
-            self._old = young
-            self._young = young = {}
-            self._bytes = 0
-        young[block] = headers
-        self._bytes += len(block)

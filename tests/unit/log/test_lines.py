@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import math
+from typing import Any
 
 import pytest
 import rfc8785
@@ -261,3 +262,65 @@ def test_deep_values_end_as_text() -> None:
     for _ in range(300):
         deep = [deep]
     assert canonical({"deep": deep}).startswith(b'{"deep":[[[[')
+
+
+ALIKE = passport()
+CHARGES = (Charge("rate/60/passport|iss_lab|pass_1", "rate", 60, 1, 9, "core:rate:max_per_minute"),)
+EVALUATED = (("core:rate:max_per_minute", "charge"),)
+
+
+def alike(**changes: Any) -> Record:
+    """What the same agent's requests have in common, down to the objects."""
+    same: dict[str, Any] = {
+        "passport": ALIKE,
+        "passport_hash": ALIKE.digest,
+        "charges": CHARGES,
+        "evaluated": EVALUATED,
+        "facts": {"route": "GET /v1/search"},
+    }
+    return record(**(same | changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"method": "HEAD", "target": "/other", "client": "198.51.100.1", "query": b""},
+        {"trace_id": "", "decision_id": "att_1", "trust_age_s": 77, "at": Instant(9.5, 0.0)},
+        {"trace_id": "ab" * 16, "query": b"x" * 300},
+        {"target": '/a","decision":"block'},
+        {"client": "\\"},
+        {"method": 'GET"'},
+        {"trace_id": "\n"},
+        {"target": "/\xe9"},
+        {"decision_id": '"'},
+        {"action": "api:other"},
+        {"policy": "sha256:cc"},
+        {"decision": "block", "reason_code": "rate_limited", "constraint": "c"},
+        {"access_mode": "none"},
+        {"tier": "L3"},
+        {"catalog": ""},
+        {"cost_cents": 6},
+        {"cost_cents": 2**60},
+        {"enforced": False},
+        {"passport": None},
+        {"passport": passport(agent_name="other")},
+        {"charges": ()},
+        {"charges": (*CHARGES, *CHARGES)},
+        {"evaluated": ()},
+        {"facts": {}},
+        {"facts": {"route": "other"}},
+        {"facts": {"route": "GET /v1/search", "body_bytes": 1}},
+        {"facts": {"route": "GET /v1/search", "body_bytes": True}},
+    ],
+)
+def test_what_came_before_changes_no_line(lines: Lines, changes: dict[str, Any]) -> None:
+    """However much a line has in common with earlier ones, it says what its own record says."""
+    for earlier in (alike(), alike(facts={"route": "GET /v1/search", "body_bytes": 1}), alike()):
+        lines.decision(earlier, 1)
+    entry = alike(**changes)
+
+    line = lines.decision(entry, 2)
+    assert line == Lines("gate_lab", KEY).decision(entry, 2)
+    assert line == lines._decision_slowly(entry, 2)
+    read(line)
