@@ -190,8 +190,10 @@ class Case:
         except Exception:
             _logger.exception("internal_error", decision_id=self._record.decision_id)
             self._resume(self._failed())
-        else:
-            self._resume(self.run(lambda: self._reserved(answer)))
+            return
+        step = self.run(lambda: self._reserved(answer))
+        if step is not _WAIT:  # else the record's own callback will resume
+            self._resume(step)
 
     def _reserved(self, taken: Taken) -> Step:
         """Check 16, from what the ledger said."""
