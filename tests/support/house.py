@@ -87,6 +87,12 @@ class House:
         listed = self.issuer.revocation_list(*revoked, now=self.clock.wall - 100 + self._numbers)
         (self.directory / "revocations.jwt").write_text(listed)
 
+    @property
+    def revoked(self) -> frozenset[str]:
+        """The passports that the house knows to be revoked."""
+        known = self.keeper.trust.issuers[self.issuer.id].revocations
+        return frozenset() if known is None else known.passports
+
     async def open(self) -> None:
         config, clock = self.config, self.clock
         key = open_gate_key(self.directory)
