@@ -8,6 +8,7 @@ of a command says what comes of it: `# 401 passport_missing` the status and word
 Whatever promises nothing must exit 0.
 """
 
+import json
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.docs.test_log_line_page import undocumented
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -237,6 +239,13 @@ def _judge_all(everything: list[Came]) -> None:
             raise
 
 
+def _judge_log(directory: Path) -> None:
+    """Holds every line that the gate of a page wrote to the page of log lines."""
+    for segment in directory.glob("*.jsonl"):
+        for line in segment.read_text().splitlines():
+            assert undocumented(json.loads(line)) == [], line
+
+
 def _judge(came: Came) -> None:
     """Holds one step to what its page says."""
     step = came.step
@@ -269,6 +278,7 @@ def test_what_a_page_says_is_executed(name: str, tmp_path: Path) -> None:
     """Each script of the documents does what its page says, in an empty directory."""
     reader = Reader(tmp_path, own_curl=shutil.which("curl") is None)
     _judge_all(reader.run(_steps_of(SCRIPTS[name])))
+    _judge_log(reader.directory / "passgate-data" / "log")
 
 
 def test_the_quickstart_is_executed_without_curl(tmp_path: Path) -> None:
