@@ -387,8 +387,6 @@ class ServerConnection(ClientSocket):
                 self._await_body()
             elif len(self._buffer) > HELD_BYTES:
                 self.pause()
-        if self._full:
-            exchange.client_full()
 
     # Answering.
 

@@ -126,6 +126,45 @@ def test_client_that_reads_nothing_is_not_served_on() -> None:
         until(lambda: plane.proxy.inflight == 0, "it is given up")
 
 
+def test_client_that_reads_no_refusals_is_not_read_on() -> None:
+    """Refusals that are not taken hold up their sender too."""
+    with RawUpstream() as upstream, data_plane(upstream.port) as plane, plane.client() as client:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sock.settimeout(0.3)
+        denied = get(b"/deny") * 1000
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < 64 << 20:
+                sent += client.sock.send(denied)
+
+        assert sent < 64 << 20
+
+
+def test_half_closed_client_that_does_not_read_is_closed() -> None:
+    """What was written waits for its reader only so long."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n" + bytes(20_000_000)
+    limits = with_limits(body_idle_timeout=0.2)
+    with (
+        RawUpstream(answering(answer)) as upstream,
+        data_plane(upstream.port, limits=limits) as plane,
+        plane.client() as client,
+    ):
+        client.send(GET)
+        client.take(1)
+        client.sock.shutdown(socket.SHUT_WR)
+        until(lambda: plane.proxy.connections == 0, "the connection is closed")
+        assert [each.outcome for each in plane.gate.outcomes] == ["client_gone"]
+
+
+def test_what_follows_a_refused_head_is_read_for_a_moment_only() -> None:
+    """A client that sends on and on after its refusal is cut."""
+    with RawUpstream() as upstream, data_plane(upstream.port) as plane, plane.client() as client:
+        client.send(b"GET /x HTTP/1.1\r\nHost : a\r\n\r\n")
+        assert client.answer().status == 400
+        with pytest.raises(ConnectionError):
+            client.sock.sendall(bytes(32 << 20))
+
+
 def test_head_has_no_body() -> None:
     """RFC 9110 section 9.3.2: an answer to HEAD has the headers of GET and no body."""
     head = GET.replace(b"GET", b"HEAD")
@@ -291,6 +330,20 @@ def test_draining_cuts_what_does_not_end() -> None:
             assert plane.run(plane.proxy.drain(0.05)) is False
             assert client.is_closed()
         assert plane.gate.outcomes == [Finished(0, 0, "cut", True)]
+
+
+def test_decision_that_comes_while_draining() -> None:
+    """A stopping gate ends the connection also with its own answer."""
+    with RawUpstream() as upstream, data_plane(upstream.port) as plane, plane.client() as client:
+        client.send(get(b"/park"))
+        until(lambda: plane.gate.parked, "it is judged")
+        future = asyncio.run_coroutine_threadsafe(plane.proxy.drain(5), plane.loop)
+        resume, _ = plane.gate.parked[0]
+        plane.call(lambda: resume(plane.gate.malformed("", "no", 403)))
+
+        assert client.answer().header("Connection") == "close"
+        assert client.is_closed()
+        assert future.result(5) is True
 
 
 def test_half_closed_client_counts_as_gone() -> None:

@@ -200,6 +200,17 @@ def test_occupied_paths_are_not_taken(tmp_path: Path) -> None:
     assert plain.read_text() == "mine"
 
 
+def test_socket_file_of_a_successor_is_left_alone(tmp_path: Path) -> None:
+    """A gate that stops removes its own socket file and no other."""
+    path = tmp_path / "gate.sock"
+    with RawUpstream() as upstream, data_plane(upstream.port, listen=Endpoint(path=path)):
+        path.unlink()
+        successor = socket.socket(socket.AF_UNIX)
+        successor.bind(str(path))
+    assert path.is_socket()
+    successor.close()
+
+
 def test_occupied_port_is_an_error() -> None:
     """A port that another program has is an error at start."""
     with RawUpstream() as upstream:

@@ -1,6 +1,7 @@
 """After a 101 the bytes are the two peers' own, as long as the passport is good."""
 
 import socket
+import threading
 
 import pytest
 from tests.support.allow_all import Finished
@@ -214,6 +215,35 @@ def test_slow_side_slows_the_other() -> None:
         go.append(True)
         client.send(bytes(total - sent))
         assert client.take(4) == b"done"
+
+
+def test_slow_client_slows_the_upstream() -> None:
+    """What the client does not take is not read from the upstream without bound."""
+    total = 48 << 20
+    progress = [0]
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(SWITCHED)
+        piece = bytes(1 << 20)
+        while progress[0] < total:
+            progress[0] += peer.sock.send(piece[: total - progress[0]])
+        peer.rest()
+
+    with (
+        RawUpstream(script) as upstream,
+        data_plane(upstream.port) as plane,
+        plane.client() as client,
+    ):
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        switch(client)
+        before = -1
+        while before != progress[0]:
+            before = progress[0]
+            threading.Event().wait(0.2)
+        assert progress[0] < total
+        for _ in range(total >> 20):
+            client.take(1 << 20)
 
 
 def test_tunnel_counts_as_in_flight() -> None:

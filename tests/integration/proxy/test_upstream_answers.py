@@ -1,6 +1,7 @@
 """Answers of the upstream: passed on as they were, or not at all."""
 
 import re
+import threading
 
 import pytest
 from tests.support.allow_all import AllowAll, Finished
@@ -57,8 +58,9 @@ UNUSABLE = {
     ),
     "an interim answer with a length": answer(
         b"Content-Length: 5", first=b"HTTP/1.1 103 Early Hints"
-    ),
-    "interim answers without end": answer(first=b"HTTP/1.1 102 Processing") * 100,
+    )
+    + OK,
+    "interim answers without end": answer(first=b"HTTP/1.1 102 Processing") * 100 + OK,
     "too many headers": answer(*[b"X: y"] * 101, b"Content-Length: 0"),
     "a head that is too large": answer(b"X: " + b"y" * 140_000, b"Content-Length: 0"),
     "a head without end": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 140_000,
@@ -275,10 +277,20 @@ def test_body_behind_a_head_answer_reaches_nobody() -> None:
         assert client.answer().body == b"ok"
 
 
-def test_garbage_behind_an_answer_is_dropped() -> None:
+@pytest.mark.parametrize(
+    "parts", [(OK,), (OK[:-1], OK[-1:]), (CHUNKED, b"\r\n2\r\nok\r\n0\r\n\r\n")]
+)
+def test_garbage_behind_an_answer_is_dropped(parts: tuple[bytes, ...]) -> None:
     """RFC 9112 section 9.2: bytes that nothing asked for end the connection, and reach nobody."""
-    spoilt = OK + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nspoilt"
-    with RawUpstream(answering(spoilt)) as upstream, data_plane(upstream.port) as plane:
+
+    def script(peer: Peer) -> None:
+        while peer.request() is not None:
+            for part in parts[:-1]:
+                peer.send(part)
+                threading.Event().wait(0.02)
+            peer.send(parts[-1] + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nspoilt")
+
+    with RawUpstream(script) as upstream, data_plane(upstream.port) as plane:
         with plane.client() as client:
             for _ in range(3):
                 client.send(GET)
@@ -299,7 +311,7 @@ def test_late_garbage_is_dropped() -> None:
 
     with (
         RawUpstream(script) as upstream,
-        data_plane(upstream.port) as plane,
+        data_plane(upstream.port, pool_idle=60.0) as plane,
         plane.client() as client,
     ):
         client.send(GET)
@@ -404,7 +416,7 @@ def test_answer_before_the_request_is_read() -> None:
         peer.send(answer(b"Content-Length: 4", body=b"nope", first=b"HTTP/1.1 401 Unauthorized"))
         peer.rest()
 
-    with RawUpstream(script) as upstream, data_plane(upstream.port) as plane:
+    with RawUpstream(script) as upstream, data_plane(upstream.port, pool_idle=60.0) as plane:
         with plane.client() as client:
             client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nsome")
             got = client.answer()

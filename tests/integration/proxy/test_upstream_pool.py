@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from tests.support.allow_all import Finished
-from tests.support.data_plane import data_plane
+from tests.support.data_plane import DataPlane, data_plane
 from tests.support.raw_http import OK, Peer, RawUpstream, answering, until
 
 from passgate.proxy.settings import Endpoint
@@ -67,6 +67,53 @@ def test_retry_happens_once() -> None:
             client.send(request())
             assert client.answer().status == 502
         assert len(upstream.seen) == 2
+
+
+def two_idle_connections(plane: DataPlane) -> None:
+    with plane.client() as one, plane.client() as two:
+        for client in (one, two):
+            client.send(request())
+        assert one.answer().status == two.answer().status == 200
+    assert plane.proxy.upstream_connections == 2
+
+
+@pytest.mark.parametrize(("room", "status", "connections"), [(2, 502, 2), (3, 200, 3)])
+def test_retry_prefers_a_new_connection(room: int, status: int, connections: int) -> None:
+    """When one idle connection is dead the others may be; only a full pool tries one of them."""
+    both = threading.Barrier(2, timeout=5)
+
+    def script(peer: Peer) -> None:
+        if len(upstream.seen) <= 2:
+            peer.request()
+            both.wait()
+            peer.send(OK)
+            peer.request()
+        else:
+            answering(OK)(peer)
+
+    with RawUpstream(script) as upstream, data_plane(upstream.port, max_connections=room) as plane:
+        two_idle_connections(plane)
+        with plane.client() as client:
+            client.send(request())
+            assert client.answer().status == status
+        assert len(upstream.seen) == connections
+
+
+def test_streamed_body_is_not_sent_again() -> None:
+    """A body that the gate did not keep cannot be retried, whatever the method."""
+    with RawUpstream() as upstream, data_plane(upstream.port) as plane, plane.client() as client:
+
+        def script(peer: Peer) -> None:
+            peer.request()
+            peer.send(OK)
+            peer.head()
+
+        upstream.script = script
+        client.send(request())
+        assert client.answer().status == 200
+        client.send(request(b"PUT", b"body")[:-2])
+        assert client.answer().status == 502
+        assert len(upstream.seen) == 1
 
 
 def test_first_use_of_a_connection_is_not_retried() -> None:
