@@ -5,6 +5,7 @@
 
 from bisect import bisect_left
 
+from passgate.core.constraints.base import Charge
 from passgate.record import Record
 
 BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
@@ -55,6 +56,9 @@ class Tally:
         requests = self.requests
         requests[key] = requests.get(key, 0) + 1
 
-    def charged(self, kind: str) -> None:
-        """Counts one charge that was reserved."""
-        self.charges[kind] = self.charges.get(kind, 0) + 1
+    def charged(self, charges: tuple[Charge, ...]) -> None:
+        """Counts charges that were reserved."""
+        counts = self.charges
+        for charge in charges:
+            kind = charge.kind
+            counts[kind] = counts.get(kind, 0) + 1

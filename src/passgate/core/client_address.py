@@ -118,7 +118,9 @@ def client_path(
     clients the request is refused: one of them was not written by a proxy.
     """
     start = normal_address(peer) or peer
-    if trusted is NO_PROXIES or start not in trusted:
+    if trusted is NO_PROXIES:
+        return _alone(start)
+    if start not in trusted:
         return ClientPath(start, (), False)
     path = None
     if forwarded_for:
@@ -133,6 +135,11 @@ def client_path(
             return _DISAGREE
         path = second
     return ClientPath(start, (), True) if path is None else path
+
+
+@lru_cache(maxsize=8192)
+def _alone(client: str) -> ClientPath:
+    return ClientPath(client, (), False)
 
 
 def _walk(start: str, claimed: list[str], trusted: TrustedProxies) -> ClientPath:

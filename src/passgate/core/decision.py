@@ -110,8 +110,9 @@ def decide(
         plan.refusal = matched
         plan.presented = bool(request.sorted.presented)
         return plan
-    action, plan.route, plan.params = matched
+    action, route, plan.params = matched
     plan.action = action
+    plan.route = route
     # (3) the credential: none, exactly one, or too many
     credential = request.sorted.credential
     if credential is None:
@@ -149,15 +150,16 @@ def decide(
     if derived.denied is not None:
         plan.refusal = derived.denied
         return plan
-    if needs_body(plan.route) and request.body is None:
+    if route is not None and route.judges_body and request.body is None:
         plan.needs_body = True
         return plan
-    facts = read_facts(plan.route, request, plan.params, price_of(policy, action))
+    price = None if policy.catalog is None else price_of(policy, action)
+    facts = read_facts(route, request, plan.params, price)
     if isinstance(facts, Refusal):
         plan.refusal = facts
         return plan
     plan.facts = facts
-    granted = judge_grants(passport.grants, action, facts, now)
+    granted = judge_grants(passport.grants, action, facts, now) if passport.grants else None
     if isinstance(granted, Refusal):
         plan.refusal = granted
         return plan

@@ -82,9 +82,10 @@ class MemoryLedger:
         by_name = self._by_name
         balances = []
         for charge in charges:
-            counter = by_name.get(charge.counter) or self._counters.unused(charge.counter)
-            remaining, reset_s = counter.left(ms, wall, charge.limit)
-            balances.append(Balance(charge, remaining, reset_s))
+            counter = by_name.get(charge.counter)
+            if counter is None:
+                counter = self._counters.unused(charge.counter)
+            balances.append(Balance(charge, *counter.left(ms, wall, charge.limit)))
         return tuple(balances)
 
     def _give_back(self, charge: Charge, amount: int, reservation: Reservation) -> None:

@@ -128,8 +128,7 @@ class Enforcer:
         self.tally.decision_seconds.observe(self.clock().boot - record.at.boot)
         if reservation is not None:
             reservation.decision_id = record.decision_id
-            for charge in reservation.charges:
-                self.tally.charged(charge.kind)
+            self.tally.charged(reservation.charges)
 
     def log_unavailable(self, record: Record) -> Answer:
         """The answer while no record can be kept; counted, since it cannot be written."""
