@@ -3,7 +3,7 @@
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -30,7 +30,7 @@ class Token:
 
     name: str
     role: str
-    secret: bytes
+    secret: bytes = field(repr=False)
 
 
 def make_app(
@@ -76,6 +76,8 @@ class _Admin:
         except web.HTTPException as error:
             # No such path, or not by this method: in the words of everything else here.
             response = _problem(error.status, error.reason)
+            if "Allow" in error.headers:
+                response.headers["Allow"] = error.headers["Allow"]
         response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -129,14 +131,18 @@ class _Admin:
     async def records(self, request: web.Request) -> web.Response:
         """The newest log lines that match `decision`, `reason`, `agent`, `decision_id`, `limit`."""
         query = dict(request.query)
+        wanted: RecordQuery | None
         try:
-            limit = int(query.pop("limit", "50"))
-            wanted = RecordQuery(limit=limit, **query)
+            wanted = RecordQuery(limit=int(query.pop("limit", "50")), **query)
         except (ValueError, TypeError):
+            wanted = None
+        if wanted is None or len(set(request.query)) < len(request.query):
             return _problem(
-                400, "Known parameters: limit (a number), decision, reason, agent, decision_id."
+                400,
+                "Known parameters, once each: limit (a number), decision, reason, agent,"
+                " decision_id.",
             )
-        if not 1 <= limit <= _MAX_RECORDS:
+        if not 1 <= wanted.limit <= _MAX_RECORDS:
             return _problem(400, f"limit is from 1 to {_MAX_RECORDS}.")
         return web.json_response({"records": await self._operations.records(wanted)})
 
