@@ -1,43 +1,86 @@
-"""Identifiers sort by time, are never drawn twice from the same entropy, and say nothing else."""
+"""Identifiers: unique, of one alphabet, and sorted by time."""
+
+import os
+from datetime import UTC, datetime
+
+import pytest
 
 from passgate.ulid import encode_ulid, ulid_source
 
-ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+ALPHABET = set(DIGITS)
 
 
-def test_time_in_front() -> None:
-    """The first ten characters are the milliseconds, as in every ULID."""
-    next_id = ulid_source("att_", bytes)
+@pytest.mark.parametrize(
+    ("milliseconds", "randomness", "text"),
+    [
+        (0, bytes(10), "0" * 26),
+        (1, bytes(9) + b"\x01", "00000000010000000000000001"),
+        (31, b"\xff" * 10, "000000000Z" + "Z" * 16),
+        (2**48 - 1, b"\xff" * 10, "7" + "Z" * 25),
+        # The example of the specification: its time, and its randomness.
+        (1469918176385, bytes.fromhex("d6764c61efb99302bd5b"), "01ARYZ6S41TSV4RRFFQ69G5FAV"),
+    ],
+)
+def test_an_encoding_is_that_of_the_specification(
+    milliseconds: int, randomness: bytes, text: str
+) -> None:
+    """Crockford's base 32, 48 bits of time before 80 of chance."""
+    assert encode_ulid(milliseconds, randomness) == text
 
-    assert (
-        next_id(1_469_918_176.385)[:14] == "att_" + encode_ulid(1_469_918_176_385, bytes(10))[:10]
-    )
-    assert next_id(2.0) > next_id(1.0)
+
+def test_a_source_puts_time_before_chance() -> None:
+    """Each random digit is made of one byte, of which each value is as likely as any other."""
+    stream = bytes(number * 7 % 256 for number in range(16 * 512))
+    fresh = ulid_source("att_", lambda size: stream[:size])
+
+    for number in range(512):
+        wall = 1_800_000_000.123 + number
+        digits = "".join(DIGITS[byte % 32] for byte in stream[16 * number : 16 * number + 16])
+        assert fresh(wall) == "att_" + encode_ulid(int(wall * 1000), bytes(10))[:10] + digits
 
 
-def test_every_digit_is_as_likely() -> None:
-    """Of the 256 values of a byte eight make each digit, so no digit is worth guessing."""
-    next_id = ulid_source("", lambda size: bytes(n % 256 for n in range(size)))
-    drawn = "".join(next_id(0.0)[10:] for _ in range(512))
+def test_every_identifier_is_another_one() -> None:
+    """Also within a millisecond, and over many blocks of randomness."""
+    fresh = ulid_source("att_")
+    made = [fresh(1_800_000_000.0) for _ in range(5000)]
 
-    assert {digit: drawn.count(digit) for digit in drawn} == dict.fromkeys(ALPHABET, 256)
+    assert len(set(made)) == len(made)
+    assert all(len(each) == 30 and set(each[4:]) <= ALPHABET for each in made)
 
 
-def test_no_entropy_is_used_twice() -> None:
-    """Every sixteen digits come from sixteen bytes of their own, over the end of a block too."""
-    sizes: list[int] = []
+def test_sorting_them_sorts_by_time() -> None:
+    """As text, from one millisecond to the next; a clock that was set back goes back."""
+    fresh = ulid_source("")
+    times = [1_700_000_000.0, 1_700_000_000.001, 1_700_000_000.5, 1_800_000_000.0, 2_500_000_000.0]
+    made = [fresh(wall) for wall in times]
+
+    assert made == sorted(made)
+    assert fresh(times[0])[:10] == made[0][:10]
+
+
+def test_randomness_is_drawn_in_blocks_and_used_once() -> None:
+    """One call for every 512 identifiers, of sixteen bytes each."""
+    drawn: list[int] = []
 
     def entropy(size: int) -> bytes:
-        sizes.append(size)
-        start = sum(sizes) // 16
-        return b"".join(
-            bytes((number >> (5 * place)) & 31 for place in range(16))
-            for number in range(start, start + size // 16)
-        )
+        drawn.append(size)
+        return os.urandom(size)
 
-    next_id = ulid_source("x", entropy)
-    drawn = [next_id(0.0) for _ in range(2_000)]
+    fresh = ulid_source("x", entropy)
+    assert drawn == []
+    tails = {fresh(1.0)[-16:] for _ in range(1025)}
 
-    assert len(set(drawn)) == 2_000
-    assert all(len(each) == 27 for each in drawn)
-    assert sum(sizes) >= 16 * 2_000
+    assert drawn == [8192, 8192, 8192]
+    assert len(tails) == 1025
+
+
+def test_the_time_can_be_read_back() -> None:
+    """By anybody who knows the alphabet."""
+    moment = datetime(2026, 11, 23, 14, 0, tzinfo=UTC).timestamp()
+    text = ulid_source("")(moment)
+
+    milliseconds = 0
+    for character in text[:10]:
+        milliseconds = milliseconds * 32 + DIGITS.index(character)
+    assert milliseconds == int(moment * 1000)
