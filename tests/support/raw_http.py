@@ -212,6 +212,32 @@ class RawUpstream:
             peer.sock.close()
 
 
+class Flood:
+    """A script that sends `head` and then zeros, as many as are taken of `total`."""
+
+    def __init__(self, head: bytes, total: int) -> None:
+        self.head = head
+        self.total = total
+        self.sent = 0
+
+    def __call__(self, peer: Peer) -> None:
+        peer.request()
+        peer.send(self.head)
+        piece = bytes(1 << 20)
+        with contextlib.suppress(OSError):
+            while self.sent < self.total:
+                self.sent += peer.sock.send(piece[: self.total - self.sent])
+        peer.rest()
+
+    def stalled_at(self) -> int:
+        """How much had been taken when nothing was for a while."""
+        before = -1
+        while before != self.sent:
+            before = self.sent
+            time.sleep(0.2)
+        return before
+
+
 @dataclass(frozen=True)
 class Received:
     """One answer as it stood on the wire, its body decoded."""

@@ -7,7 +7,7 @@ import socket
 import pytest
 from tests.support.allow_all import Finished
 from tests.support.data_plane import data_plane, with_limits
-from tests.support.raw_http import OK, Peer, RawUpstream, answering, connected, until
+from tests.support.raw_http import OK, Flood, Peer, RawUpstream, answering, connected, until
 
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -142,16 +142,20 @@ def test_client_that_reads_no_refusals_is_not_read_on() -> None:
 
 def test_half_closed_client_that_does_not_read_is_closed() -> None:
     """What was written waits for its reader only so long."""
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n" + bytes(20_000_000)
-    limits = with_limits(body_idle_timeout=0.2)
+    total = 48 << 20
+    flood = Flood(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % total, total)
+    limits = with_limits(body_idle_timeout=1.0)
     with (
-        RawUpstream(answering(answer)) as upstream,
+        RawUpstream(flood) as upstream,
         data_plane(upstream.port, limits=limits) as plane,
         plane.client() as client,
     ):
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         client.send(GET)
-        client.take(1)
+        assert flood.stalled_at() < total
         client.sock.shutdown(socket.SHUT_WR)
+        until(lambda: plane.gate.outcomes, "its end is noticed")
+        assert plane.proxy.connections == 1
         until(lambda: plane.proxy.connections == 0, "the connection is closed")
         assert [each.outcome for each in plane.gate.outcomes] == ["client_gone"]
 

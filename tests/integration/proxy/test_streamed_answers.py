@@ -6,7 +6,7 @@ import threading
 import pytest
 from tests.support.allow_all import Finished
 from tests.support.data_plane import data_plane, with_limits
-from tests.support.raw_http import Peer, RawUpstream, until
+from tests.support.raw_http import Flood, Peer, RawUpstream, until
 
 GET = b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n"
 EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -89,29 +89,15 @@ def test_revoked_stream_is_cut(cut_on_revocation: bool) -> None:
 def test_slow_client_slows_the_upstream() -> None:
     """What the client does not take is not read from the upstream without bound."""
     total = 48 << 20
-    progress = [0]
-
-    def script(peer: Peer) -> None:
-        peer.request()
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % total)
-        piece = bytes(1 << 20)
-        while progress[0] < total:
-            progress[0] += peer.sock.send(piece[: total - progress[0]])
-        peer.rest()
-
-    with RawUpstream(script) as upstream, data_plane(upstream.port) as plane:
+    flood = Flood(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % total, total)
+    with RawUpstream(flood) as upstream, data_plane(upstream.port) as plane:
         with plane.client() as client:
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             client.send(GET)
             client.take_until(b"\r\n\r\n")
-            before = -1
-            while before != progress[0]:
-                before = progress[0]
-                threading.Event().wait(0.2)
-            assert progress[0] < total
-            taken = len(client.take(0))
-            while taken < total:
-                taken += len(client.take(min(1 << 20, total - taken)))
+            assert flood.stalled_at() < total
+            for _ in range(total >> 20):
+                client.take(1 << 20)
         until(lambda: plane.gate.outcomes, "it is on record")
         assert plane.gate.outcomes == [Finished(200, total, "completed", True)]
 

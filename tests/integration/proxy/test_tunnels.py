@@ -1,12 +1,11 @@
 """After a 101 the bytes are the two peers' own, as long as the passport is good."""
 
 import socket
-import threading
 
 import pytest
 from tests.support.allow_all import Finished
 from tests.support.data_plane import data_plane
-from tests.support.raw_http import OK, Client, Peer, RawUpstream, until
+from tests.support.raw_http import OK, Client, Flood, Peer, RawUpstream, until
 
 UPGRADE = (
     b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
@@ -219,30 +218,16 @@ def test_slow_side_slows_the_other() -> None:
 
 def test_slow_client_slows_the_upstream() -> None:
     """What the client does not take is not read from the upstream without bound."""
-    total = 48 << 20
-    progress = [0]
-
-    def script(peer: Peer) -> None:
-        peer.request()
-        peer.send(SWITCHED)
-        piece = bytes(1 << 20)
-        while progress[0] < total:
-            progress[0] += peer.sock.send(piece[: total - progress[0]])
-        peer.rest()
-
+    flood = Flood(SWITCHED, 48 << 20)
     with (
-        RawUpstream(script) as upstream,
+        RawUpstream(flood) as upstream,
         data_plane(upstream.port) as plane,
         plane.client() as client,
     ):
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         switch(client)
-        before = -1
-        while before != progress[0]:
-            before = progress[0]
-            threading.Event().wait(0.2)
-        assert progress[0] < total
-        for _ in range(total >> 20):
+        assert flood.stalled_at() < flood.total
+        for _ in range(flood.total >> 20):
             client.take(1 << 20)
 
 
