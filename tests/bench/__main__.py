@@ -116,7 +116,7 @@ def _table(runs: dict[str, list[Run]], idle: dict[str, float], after: dict[str, 
         return statistics.median(run.requests_per_s for run in runs[name])
 
     lines = [
-        "| what | req/s | min | max | × nginx | × Envoy | CPU µs | p50 ms | p99 ms | MB idle | MB |",
+        "| what | req/s | min | max | × nginx | × Envoy | CPU µs | p50 ms | p99 | idle MB | MB |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, rows in runs.items():

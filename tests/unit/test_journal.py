@@ -56,8 +56,12 @@ def test_no_text_can_make_a_line_or_colour_a_terminal(stream: io.StringIO, text:
 
 def test_an_exception_is_in_its_entry(stream: io.StringIO) -> None:
     """On the same line as the rest."""
+
+    def broken() -> None:
+        raise ValueError("line one\nline two")
+
     try:
-        int("line one\nline two")
+        broken()
     except ValueError:
         structlog.get_logger("test").exception("internal_error", decision_id="att_1")
 

@@ -9,6 +9,7 @@ from passgate.proxy.answers import render
 from passgate.proxy.steps import Answer
 
 if TYPE_CHECKING:
+    from passgate.proxy.http1 import ServerConnection
     from passgate.proxy.plane import Plane
 
 HELD_BYTES: Final = 64 * 1024  # what a client may send ahead before it is no longer read
@@ -63,7 +64,8 @@ class ClientSocket(asyncio.Protocol):
         self._peer = peer[0] if isinstance(peer, tuple) else "unix"
         self._tls = transport.get_extra_info("sslcontext") is not None
         crowd = len(plane.connections)
-        plane.connections.add(self)
+        # Every one is what HTTP makes of it; nothing else derives from this class.
+        plane.connections.add(cast("ServerConnection", self))
         if crowd >= plane.limits.connections + _GOODBYES:
             self.abort()
         elif crowd >= plane.limits.connections or plane.draining:
