@@ -89,4 +89,5 @@ def revoke(
     if id_ is not None:
         word = "Revoked" if signed.added else "Already revoked:"
         typer.echo(f"{word} {kind} {id_}.")
-    typer.echo(f"The list has {signed.entries} entries and is good until {expires}.")
+    entries = "1 entry" if signed.entries == 1 else f"{signed.entries} entries"
+    typer.echo(f"The list has {entries} and is good until {expires}.")
