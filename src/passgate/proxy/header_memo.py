@@ -11,16 +11,20 @@ from passgate.core.generations import Generations
 from passgate.core.headers import HeaderBlock
 
 MAX_ENTRIES: Final = 6_000
-MAX_BYTES: Final = 6 << 20
+MAX_BYTES: Final = 20 << 20
 MAX_BLOCK_BYTES: Final = 4_096
 MAX_BLOCK_HEADERS: Final = 32
+# What an entry takes, as measured: the block, its values and what is forwarded, and objects.
+_COPIES: Final = 3
+_HEADER_BYTES: Final = 200
+_ENTRY_BYTES: Final = 500
 
 
 class HeaderMemo:
     """Header blocks of plain HTTP/1.1 requests, shared by all connections of a data plane.
 
-    Two `Generations`, each of at most 6,000 blocks and 6 MiB. `find(block)` gives what was kept for
-    exactly these bytes, or None.
+    Two `Generations`, each of at most 6,000 blocks and about 20 MiB. `find(block)` gives what was
+    kept for exactly these bytes, or None.
     """
 
     __slots__ = ("_blocks", "find")
@@ -40,5 +44,6 @@ class HeaderMemo:
         if len(block) > MAX_BLOCK_BYTES or len(headers) > MAX_BLOCK_HEADERS:
             return headers
         kept = HeaderBlock(headers)
-        self._blocks.keep(block, kept, len(block))
+        size = _ENTRY_BYTES + _COPIES * len(block) + _HEADER_BYTES * len(headers)
+        self._blocks.keep(block, kept, size)
         return kept

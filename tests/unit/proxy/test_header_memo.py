@@ -8,7 +8,13 @@ from passgate.core.header_rules import header_rules
 from passgate.core.headers import HeaderBlock
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, RequestRules, Wire, canonical_request
-from passgate.proxy.header_memo import MAX_BLOCK_BYTES, MAX_BYTES, MAX_ENTRIES, HeaderMemo
+from passgate.proxy.header_memo import (
+    MAX_BLOCK_BYTES,
+    MAX_BLOCK_HEADERS,
+    MAX_BYTES,
+    MAX_ENTRIES,
+    HeaderMemo,
+)
 from passgate.proxy.request_head import Fault, RequestHead, RequestReader
 
 RULES = RequestRules(header_rules())
@@ -175,9 +181,13 @@ def test_no_flood_grows_it() -> None:
         memo.keep(b"%d" % number, [])
         assert len(memo) <= 2 * MAX_ENTRIES
     large = HeaderMemo()
-    for number in range(3 * MAX_BYTES // MAX_BLOCK_BYTES):
+    for number in range(MAX_BYTES // MAX_BLOCK_BYTES):
         large.keep(b"%0*d" % (MAX_BLOCK_BYTES, number), [])
-        assert len(large) <= 2 * (MAX_BYTES // MAX_BLOCK_BYTES + 1)
+        assert len(large) <= 2 * (MAX_BYTES // (3 * MAX_BLOCK_BYTES) + 1)
+    many = HeaderMemo()
+    for number in range(MAX_ENTRIES):
+        many.keep(b"%d" % number, [(b"", b"")] * MAX_BLOCK_HEADERS)
+        assert len(many) <= 2 * (MAX_BYTES // (200 * MAX_BLOCK_HEADERS) + 1)
 
 
 def test_what_is_used_stays() -> None:
