@@ -271,6 +271,7 @@ class DurableLedgerMachine(LedgerMachine):
         assert isinstance(ledger, EmbeddedLedger)
         self.see()
         self.ledger.balances((), self.see())
+        self.durable = len(self.log)  # it waits for that
         self.runner.run(ledger.snapshot())
         self.floor = (self.wall, self.steady)
 

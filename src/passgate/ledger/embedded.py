@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from passgate.core.constraints.base import Charge
@@ -16,6 +17,7 @@ from passgate.ledger.snapshot import Part, SnapshotFile
 _SLICE = 256  # counters copied in one turn of the loop: a few tenths of a millisecond
 _FOLDED_PER_TURN = 1_000
 _LOOK_S = 1.0
+_PATIENCE = 100  # tenths of that
 
 
 class EmbeddedLedger(MemoryLedger):
@@ -26,8 +28,8 @@ class EmbeddedLedger(MemoryLedger):
     fold of the log's first `log_position()` lines, and a snapshot begun there covers just these.
     `log_durable()` says how many of them are on disk.
 
-    After a crash the counters are never lower than what the log on disk says was taken; they are
-    higher where a snapshot had seen lines that the disk had not.
+    A snapshot counts only once all of these are, so after a crash the counters are what the log on
+    disk says, neither lower nor higher.
     """
 
     def __init__(
@@ -63,11 +65,7 @@ class EmbeddedLedger(MemoryLedger):
         """
         try:
             await self._file.open()
-            ahead = await self._load(read_lines, log_size)
-            if ahead:
-                # The snapshot saw lines that a crash took. Others will get their numbers and must
-                # not be passed over by the next start, so a new one takes its place at once.
-                await self.snapshot()
+            await self._load(read_lines, log_size)
         except BaseException:
             await self._file.close()
             raise
@@ -119,28 +117,43 @@ class EmbeddedLedger(MemoryLedger):
 
         Raises DataError where it cannot be written; the one before stays.
         """
-        position, durable = self._log_position(), self._log_durable()
+        position = self._log_position()
         wall, steady = self._time.wall, self._time.steady
         self._copy = copy = _Copy(self._by_name, self._counters.rosters(), self._open)
         self._counters.freeze(frozen=True)
         try:
             await self._file.replace(
-                copy.parts(), position=position, durable=durable, wall=wall, steady=steady
+                copy.parts(),
+                position=position,
+                wall=wall,
+                steady=steady,
+                ready=partial(self._on_disk, position),
             )
         finally:
             self._counters.freeze(frozen=False)
             self._copy = None
         self.covered = position
 
-    async def _load(self, read_lines: ReadLines, log_size: int) -> bool:
-        """Folds snapshot and log; whether the snapshot is ahead of the log."""
+    async def _on_disk(self, position: int) -> None:
+        """Waits for the lines before `position` to be on disk.
+
+        A snapshot that knew more than the log would after a crash say something else than the
+        evidence: that a charge was given back, say, where the line that says so is lost.
+        """
+        for _ in range(_PATIENCE):
+            if self._log_durable() >= position:
+                return
+            await self._wait(_LOOK_S / 10)
+        raise DataError("the log is not written to disk; the counters' snapshot waits for that")
+
+    async def _load(self, read_lines: ReadLines, log_size: int) -> None:
+        """Folds snapshot and log."""
         fold = Fold(self._counters, self._time)
         head = await self._file.head()
-        ahead = False
         if head is not None:
-            if log_size < head.durable:
+            if log_size < head.position:
                 raise DataError(
-                    f"{self._file.path}: the log had {head.durable} lines on disk when this "
+                    f"{self._file.path}: the log had {head.position} lines on disk when this "
                     f"snapshot was taken, now it has {log_size}: lines were cut off. Put the log "
                     "back from a copy; or, to go on without them, move this file away"
                 )
@@ -151,8 +164,7 @@ class EmbeddedLedger(MemoryLedger):
                     self._counters.restore(name, (at, amount, older))
                 for decision_id, at, seen, charges in part.open:
                     fold.open[decision_id] = OpenDecision(at, seen, charges)
-            ahead = head.position > log_size
-            fold.position = self.covered = min(head.position, log_size)
+            fold.position = self.covered = head.position
         begin = None if head is None else fold.position
         for line in read_lines(begin):
             if begin is None:
@@ -165,7 +177,6 @@ class EmbeddedLedger(MemoryLedger):
                 f"the log has {log_size} lines, of which only {fold.position} can be read; "
                 "check it with `passgate audit verify`"
             )
-        return ahead
 
     async def _keep(self) -> None:
         """Takes a snapshot every so often, as long as the log grows; for ever."""

@@ -1,7 +1,7 @@
 """A snapshot of the counters in an SQLite file: the newest one whole, or the one before it."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -23,15 +23,14 @@ _MOVE_IT_AWAY = (
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a snapshot covers: every log line before `position`.
+    """What a snapshot covers: every log line before `position`, all of them on disk by then.
 
-    Of these the first `durable` were on disk when it was taken, so a shorter log was cut. `wall`
-    and `steady` are the ledger's time then. `parts` is the number of parts, `digest` the SHA-256 in
-    hex of their digests, each of which is the SHA-256 in hex of the part's text.
+    So a shorter log was cut. `wall` and `steady` are the ledger's time when it was begun. `parts`
+    is the number of parts, `digest` the SHA-256 in hex of their digests, each of which is the
+    SHA-256 in hex of the part's text.
     """
 
     position: int
-    durable: int
     wall: float
     steady: float
     parts: int
@@ -112,11 +111,18 @@ class SnapshotFile:
             return _decode_part(_proven(*row))
 
     async def replace(
-        self, parts: Iterator[Part], *, position: int, durable: int, wall: float, steady: float
+        self,
+        parts: Iterator[Part],
+        *,
+        position: int,
+        wall: float,
+        steady: float,
+        ready: Callable[[], Awaitable[None]],
     ) -> None:
         """Puts a new snapshot in the place of the one before, all of it or nothing.
 
         Each part is asked for in a turn of the loop of its own; the disk's work is a thread's.
+        `ready` is awaited before the new one counts; what it raises leaves the one before.
         """
         digest = sha256()
         number = 0
@@ -128,10 +134,11 @@ class SnapshotFile:
                     digest.update(row[2].encode())
                     await self._db.execute("INSERT INTO part VALUES (?, ?, ?)", row)
                     number += 1
-                head = Head(position, durable, wall, steady, number, digest.hexdigest())
+                head = Head(position, wall, steady, number, digest.hexdigest())
                 await self._db.execute(
                     "INSERT OR REPLACE INTO head VALUES (0, ?, ?)", _with_digest(head)
                 )
+                await ready()
 
     @property
     def _db(self) -> aiosqlite.Connection:
