@@ -7,8 +7,9 @@ import structlog
 
 from passgate.core.constraints import refusal_for
 from passgate.core.constraints.base import Charge
-from passgate.core.constraints.subjects import subject_of_address
+from passgate.core.constraints.subjects import subject_of_address, subject_of_passport
 from passgate.core.decision import Plan, conclude, decide
+from passgate.core.passport import Passport
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, Wire, canonical_request
 from passgate.core.verification import named_key
@@ -22,7 +23,7 @@ from passgate.record import Record
 if TYPE_CHECKING:
     from passgate.proxy.enforcer import Enforcer
 
-_CHECKS_PER_MINUTE = 120
+_QUESTIONS_PER_MINUTE = 120
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_CONTENT_TYPE = 256
 _WAIT = Wait()
@@ -165,20 +166,29 @@ class Case:
                 return refusal_for(balance.charge, balance.reset_s)
         return None
 
-    def take_check(self) -> Refusal | None:
-        """Counts one dry run of this client, and refuses where there were too many."""
-        client = self._record.client
-        name = f"rate/60/checks|{subject_of_address(client)}"
-        charge = Charge(name, "rate", 60, 1, _CHECKS_PER_MINUTE, "check")
+    def take_question(self, passport: Passport | None) -> Refusal | None:
+        """Counts one question to the gate, of this passport or of whoever is at this address.
+
+        Refuses where there were too many: an answer costs more than a decision does.
+        """
+        if passport is None:
+            subject = subject_of_address(self._record.client)
+        else:
+            subject = subject_of_passport(passport.issuer, passport.id)
+        name = f"rate/60/checks|{subject}"
+        charge = Charge(name, "rate", 60, 1, _QUESTIONS_PER_MINUTE, "check")
         taken = self._enforcer.ledger.reserve((charge,), self.now)
         if isinstance(taken, Reservation):
             self._enforcer.ledger.settle(taken, None, self.now)
-            self._enforcer.tally.checks += 1
             return None
         if isinstance(taken, Shortfall):
             wait_s = taken.retry_after_s or 60
-            return Refusal("rate_limited", "Too many dry runs.", retry_after_s=wait_s)
+            return Refusal("rate_limited", "Too many questions.", retry_after_s=wait_s)
         return Refusal("ledger_unavailable")
+
+    def count_check(self) -> None:
+        """Counts a dry run that is answered."""
+        self._enforcer.tally.checks += 1
 
     def abandon(self) -> None:
         """The client went away while its request waited: nothing of it may be forwarded."""

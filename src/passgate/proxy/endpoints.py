@@ -139,8 +139,10 @@ class Endpoints:
 
     def _passport(self, case: "Case", request: Request) -> Step:
         passport = _presented(case, request)
-        if isinstance(passport, Refusal):
-            return case.refuse(passport)
+        too_many = passport if isinstance(passport, Refusal) else case.take_question(passport)
+        if too_many is not None:
+            return case.refuse(too_many)
+        assert isinstance(passport, Passport)
         policy = case.world.policy
         issuer = case.trust.issuers[passport.issuer]
         claims = passport.claims
@@ -177,32 +179,23 @@ class Endpoints:
         )
 
     def _need_check(self, case: "Case", request: Request) -> Step:
-        too_many = case.take_check()
-        if too_many is not None:
-            return case.refuse(too_many)
-        refusal = _unverified(case, request)
-        if refusal is not None:
-            return case.refuse(refusal)
-        return NeedBody(_MAX_CHECK_BYTES)
+        passport = _presented(case, request) if request.sorted.presented else None
+        # Whose credential does not verify learns that alone; who presents nothing may ask as well.
+        refusal = passport if isinstance(passport, Refusal) else case.take_question(passport)
+        return NeedBody(_MAX_CHECK_BYTES) if refusal is None else case.refuse(refusal)
 
     def with_body(self, case: "Case", request: Request) -> Step:
         """`POST /check`: what would be decided, without charging anything."""
-        # Again, for the passport may have been revoked while the question was on its way.
-        refusal = _unverified(case, request)
-        if refusal is not None:
-            return case.refuse(refusal)
+        if request.sorted.presented:
+            # Again, for the passport may have been revoked while the question was on its way.
+            passport = _presented(case, request)
+            if isinstance(passport, Refusal):
+                return case.refuse(passport)
         asked = read_dry_run(request, case.world.policy)
         if isinstance(asked, Refusal):
             return case.refuse(asked)
+        case.count_check()
         return _answer(_dry_run(case, asked))
-
-
-def _unverified(case: "Case", request: Request) -> Refusal | None:
-    """Whose credential does not verify learns that alone; who presents nothing may ask as well."""
-    if not request.sorted.presented:
-        return None
-    passport = _presented(case, request)
-    return passport if isinstance(passport, Refusal) else None
 
 
 def _presented(case: "Case", request: Request) -> Passport | Refusal:

@@ -9,8 +9,12 @@ from nacl.bindings import crypto_sign_open
 from tests.support.house import PEER, PREFIX, House, body_of, headers_of, inside
 
 from passgate import __version__
+from passgate.core.constraints.base import Charge
+from passgate.core.instant import Instant
 from passgate.core.jwks import thumbprint
 from passgate.core.reasons import REASONS
+from passgate.ledger.memory import MemoryLedger
+from passgate.ledger.protocol import Unavailable
 from passgate.log import NoteKey
 from passgate.log.checkpoint import open_checkpoint
 from passgate.proxy.steps import Answer, NeedBody
@@ -129,7 +133,10 @@ class TestRouting:
                 assert (await get(house, path, token)).status == 200
             await check(house, token, action="api:export")
             await get(house, "/passport")
-            assert list(house.ledger._by_name) == [f"rate/60/checks|address|{PEER}"]
+            await check(house, None, action="public")
+            asked = {name.partition("|")[0] for name in house.ledger._by_name}
+            assert asked == {"rate/60/checks"}
+            assert f"rate/60/checks|address|{PEER}" in house.ledger._by_name
 
         house = inside(tmp_path, work)
         assert [line["reason_code"] for line in house.lines("decision")] == ["passport_missing"]
@@ -393,23 +400,46 @@ class TestCheck:
 
         inside(tmp_path, work)
 
-    def test_questions_are_limited_by_address_before_they_are_read(self, tmp_path: Path) -> None:
-        """429 with Retry-After; another address may still ask, and a minute later this one too."""
+    def test_questions_are_limited_before_they_are_read(self, tmp_path: Path) -> None:
+        """429 with Retry-After: per address for whoever presents nothing, else per passport."""
 
         async def work(house: House) -> None:
-            token = house.mint()
-            for _ in range(120):
-                _, step, _ = house.begin(house.wire("POST", f"{PREFIX}/check", token))
-                assert isinstance(step, NeedBody)
-            _, step, _ = house.begin(house.wire("POST", f"{PREFIX}/check", token))
-            assert isinstance(step, Answer)
-            assert (step.status, body_of(step)["code"]) == (429, "rate_limited")
-            assert 0 < int(headers_of(step)["retry-after"]) <= 61
-            elsewhere = house.wire("POST", f"{PREFIX}/check", token, peer="192.0.2.9")
-            assert isinstance(house.begin(elsewhere)[1], NeedBody)
+            def ask(token: str | None, peer: str = PEER) -> Answer | NeedBody:
+                wire = house.wire("POST", f"{PREFIX}/check", token, peer=peer)
+                step = house.begin(wire)[1]
+                assert isinstance(step, Answer | NeedBody)
+                return step
+
+            holder, other = house.mint(), house.mint()
+            for token in (None, holder):
+                for _ in range(120):
+                    assert isinstance(ask(token), NeedBody)
+                refused = ask(token)
+                assert isinstance(refused, Answer)
+                assert (refused.status, body_of(refused)["code"]) == (429, "rate_limited")
+                assert 0 < int(headers_of(refused)["retry-after"]) <= 61
+            assert isinstance(ask(holder, "192.0.2.9"), Answer)
+            assert isinstance(ask(None, "192.0.2.9"), NeedBody)
+            assert isinstance(ask(other), NeedBody)
+            assert (await get(house, "/passport", holder)).status == 429
+            assert (await get(house, "/passport", other)).status == 200
             house.clock.advance(61)
-            again = house.wire("POST", f"{PREFIX}/check", token)
-            assert isinstance(house.begin(again)[1], NeedBody)
+            assert isinstance(ask(holder), NeedBody)
+            assert isinstance(ask(None), NeedBody)
+
+        inside(tmp_path, work)
+
+    def test_questions_are_refused_where_nothing_can_be_counted(self, tmp_path: Path) -> None:
+        """As requests are."""
+
+        class Lost(MemoryLedger):
+            def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Unavailable:  # type: ignore[override]  # a ledger may be lost
+                return Unavailable(charges[0])
+
+        async def work(house: House) -> None:
+            house.enforcer.ledger = Lost()
+            answer = await house.answered("POST", f"{PREFIX}/check", house.mint())
+            assert (answer.status, body_of(answer)["code"]) == (503, "ledger_unavailable")
 
         inside(tmp_path, work)
 
