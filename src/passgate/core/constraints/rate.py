@@ -44,10 +44,13 @@ ROWS = (
         parse=count,
         merge=min,
         value="a whole number of requests; 0 lets none pass",
-        refuses="this many requests have passed in all (`rate_limited`, without `Retry-After`)",
+        refuses="this many requests have passed in all (`rate_limited`)",
         merging="the least",
         example=1000,
-        note="What is used up does not come back.",
+        note=(
+            "What is used up does not come back: `Retry-After` then says when the passport ends, and"
+            " another one may follow it."
+        ),
         charge=_counter("total", "total", MAX_TOTAL),
     ),
     Constraint(
