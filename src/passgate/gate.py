@@ -21,7 +21,7 @@ from passgate.log import FloodGate, Log, open_gate_key, open_log, read_lines
 from passgate.overseer import Overseer
 from passgate.proxy.endpoints import Endpoints
 from passgate.proxy.enforcer import Enforcer
-from passgate.proxy.listener import Proxy
+from passgate.proxy.listener import Proxy, remove_stale_socket
 from passgate.proxy.world import World
 from passgate.settings import (
     admin_tokens,
@@ -63,6 +63,7 @@ class Gate:
         self.reload_error = ""
         self._coming: World | None = None
         self.serving = False
+        self._troubles: dict[str, str] = {}
         self.loaded_at = self.committed_at = clock()
         self.admin_addresses: list[str] = []
 
@@ -125,7 +126,7 @@ class Gate:
         except OSError as error:
             raise PassgateError(
                 f"listen.address {config.listen.address} cannot be listened on "
-                f"({error.strerror}): choose another, or end what uses it"
+                f"({error.strerror or error}): choose another, or end what uses it"
             ) from error
         rooms.push_async_callback(self._drain)
         await self._open_admin(rooms)
@@ -143,16 +144,16 @@ class Gate:
         await runner.setup()
         rooms.push_async_callback(runner.cleanup)
         site: web.BaseSite
-        if address.path is not None:
-            address.path.unlink(missing_ok=True)
-            site = web.UnixSite(runner, address.path)
-        else:
-            site = web.TCPSite(runner, address.host, address.port)
         try:
+            if address.path is not None:
+                remove_stale_socket(address.path)
+                site = web.UnixSite(runner, address.path)
+            else:
+                site = web.TCPSite(runner, address.host, address.port)
             await site.start()
         except OSError as error:
             raise PassgateError(
-                f"admin.address {address} cannot be listened on ({error.strerror}): "
+                f"admin.address {address} cannot be listened on ({error.strerror or error}): "
                 "choose another, or end what uses it"
             ) from error
         self.admin_addresses = [_shown(found) for found in runner.addresses]
@@ -223,10 +224,25 @@ class Gate:
         seen = _stamp(self.config.file)
         while True:
             await asyncio.sleep(_WATCH_S)
+            self._tell_troubles()
             stamp = _stamp(self.config.file)
             if stamp not in (seen, None):
                 seen = stamp
                 await self.reload()
+
+    def _tell_troubles(self) -> None:
+        """Puts into the journal what has begun or ceased to fail since the last look."""
+        now = {f"{row['issuer']} {row['kind']}": row["error"] for row in self.keeper.status()}
+        log = self.log.status()
+        now["log"] = "" if log.healthy else log.error
+        now["ledger"] = self.ledger.trouble
+        for name, error in now.items():
+            before = self._troubles.get(name, "")
+            if error and error != before:
+                _logger.warning("trouble", what=name, error=error)
+            elif before and not error:
+                _logger.info("recovered", what=name)
+        self._troubles = now
 
     def _trust_changed(self, change: TrustChange) -> None:
         if self._coming is not None and change.what == "issuers":

@@ -23,7 +23,8 @@ class Overseer:
         return await self._gate.reload()
 
     def readiness(self) -> Readiness:
-        """Ready while serving, with a log that can be written and each issuer's trust loaded.
+        """Ready while serving, with a log that can be written, every source of trust read at least
+        once, and at least one issuer (where there are any) that is not stale.
 
         `age_s` says how long ago what stands there was last true: a connection accepted needs none,
         the log its last commit, the ledger its last snapshot, a configuration its loading, a source
@@ -64,12 +65,18 @@ class Overseer:
                 "warning": gate.reload_error,
             },
         ]
+        loaded = True
+        stale_issuers: dict[str, bool] = {}
         for row in gate.keeper.status():
             stale = row["age_s"] is None or row["age_s"] > self._max_stale_s(row["issuer"])
             expired = row["expires_at"] is not None and row["expires_at"] <= now.wall
             ok = not (stale or expired)
             rows.append({"name": f"{row['issuer']} {row['kind']}", "ok": ok, **row})
-        return Readiness(all(row["ok"] for row in rows), tuple(rows))
+            loaded = loaded and row["loaded"]
+            stale_issuers[row["issuer"]] = stale_issuers.get(row["issuer"], False) or not ok
+        # One issuer whose sources are away must not take the others' agents away with it.
+        served = loaded and (not stale_issuers or not all(stale_issuers.values()))
+        return Readiness(gate.serving and log.healthy and served, tuple(rows))
 
     def _max_stale_s(self, issuer: str) -> float:
         entry = self._gate.keeper.trust.issuers.get(issuer)

@@ -105,9 +105,12 @@ def proxy_location(port: int, upstream: int) -> str:
 
 
 def envoy_config(
-    port: int, upstream: int, jwks: str, issuer: str, directory: Path, *, cache: bool
+    port: int, upstream: int, jwks: str, issuer: str, directory: Path, *, cache: int
 ) -> Path:
-    """Envoy with jwt_authn (EdDSA), rbac on a claim and a JSON access log, one worker."""
+    """Envoy with jwt_authn (EdDSA), rbac on a claim and a JSON access log.
+
+    `cache` is how many verified tokens it may keep; Envoy's own default is 100, 0 keeps none.
+    """
     provider: dict[str, object] = {
         "issuer": issuer,
         "audiences": ["gate_bench"],
@@ -116,7 +119,7 @@ def envoy_config(
         "payload_in_metadata": "claims",
     }
     if cache:
-        provider["jwt_cache_config"] = {"jwt_cache_size": 8192}
+        provider["jwt_cache_config"] = {"jwt_cache_size": cache}
     extensions = "type.googleapis.com/envoy.extensions"
     filters = [
         {

@@ -320,9 +320,11 @@ class Committer:
         self._history.write(compact=final)
         if now.boot - self._tidied_at >= _TIDY_EVERY_S:
             self._tidied_at = now.boot
-            self._history.forget(remove_old(
+            self._history.forget(
+                remove_old(
                     self._directory,
                     self.settings,
                     now.wall,
                     None if self.needed_from is None else self.needed_from(),
-                ))
+                )
+            )

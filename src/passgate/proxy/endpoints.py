@@ -297,4 +297,4 @@ def _dry_run(case: "Case", asked: DryRun) -> dict[str, Any]:
 
 
 def _answer(body: dict[str, Any]) -> Answer:
-    return Answer(200, _JSON, _encode(body))
+    return Answer(200, _JSON, _encode(body) + b"\n")

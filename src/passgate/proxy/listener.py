@@ -172,7 +172,7 @@ class Proxy:
         return listening
 
     def _listen_unix(self, path: Path, mode: int) -> socket.socket:
-        _remove_stale(path)
+        remove_stale_socket(path)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listening.setblocking(False)
@@ -195,7 +195,7 @@ class Proxy:
                     path.unlink()
 
 
-def _remove_stale(path: Path) -> None:
+def remove_stale_socket(path: Path) -> None:
     """Removes the socket file of a process that is gone; `OSError` where someone listens there."""
     try:
         if not stat.S_ISSOCK(path.stat().st_mode):

@@ -127,4 +127,4 @@ def render(
         b"request_hold" if held else b"block",
         decision_id.encode(),
     )
-    return Answer(status, lines, _encode(body), close)
+    return Answer(status, lines, _encode(body) + b"\n", close)

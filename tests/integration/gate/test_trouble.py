@@ -4,12 +4,14 @@ import json
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.support.running_gate import RunningGate, eventually, running_gate
+import yaml
+from tests.support.running_gate import ADMIN_TOKEN, RunningGate, eventually, running_gate
 
 from passgate.log import read_lines, verify_log
 from passgate.testing import FakeUpstream, Reply, Seen, mint
@@ -210,3 +212,38 @@ def test_an_address_in_use_is_said_in_one_line(tmp_path: Path, address: str) -> 
 
     assert f"{address}.address" in said
     assert json.dumps(said)  # one printable line
+
+
+def test_one_absent_issuer_blocks_no_other(tmp_path: Path) -> None:
+    """The other's agents are served; readiness and the journal say what was never read."""
+    with FakeUpstream() as upstream, FakeUpstream(answer=Reply(status=500)) as source:
+        other = {
+            "id": "iss_away",
+            "keys": f"{source.url}/jwks.json",
+            "revocations": f"file:{tmp_path}/revocations.jwt",
+        }
+        with running_gate(tmp_path, upstream.url) as gate:
+            passport = mint(issuer=gate.issuer, permissions=["*"])
+            default = yaml.safe_load(gate.file.read_text())["issuers"]
+            gate.write_config(issuers=[*default, other])
+            assert gate.admin("POST", "/api/reload", ADMIN_TOKEN).status == 200
+
+            ready = gate.admin("GET", "/readyz")
+            assert ready.status == 503, "a source that was never read is a mistake, not an outage"
+            eventually(lambda: "iss_away keys" in gate.output.read_text())
+            assert gate.request("GET", "/v1/search", passport).status == 200
+
+
+def test_a_socket_in_use_is_not_taken(tmp_path: Path) -> None:
+    """The admin listener removes what a dead process left, and nothing that somebody serves."""
+    path = tmp_path / "admin.sock"
+    with FakeUpstream() as upstream, socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(str(path))
+        taken.listen()
+        gate = RunningGate(tmp_path, upstream.url)
+        gate.write_config(admin={"address": f"unix:{path}", "token": "env:ADMIN"})
+
+        said = _serve_fails(gate)
+
+    assert "admin.address" in said
+    assert "in use" in said

@@ -48,8 +48,8 @@ ROWS = (
         merging="the least",
         example=1000,
         note=(
-            "What is used up does not come back: `Retry-After` then says when the passport ends, and"
-            " another one may follow it."
+            "What is used up does not come back: `Retry-After` then says when the passport ends,"
+            " and another one may follow it."
         ),
         charge=_counter("total", "total", MAX_TOTAL),
     ),
