@@ -7,7 +7,7 @@ import rfc8785
 from passgate.config.model import Config, RouteConfig
 from passgate.core.anonymous import AnonymousPolicy
 from passgate.core.catalog import parse_catalog
-from passgate.core.client_address import TrustedProxies
+from passgate.core.client_address import NO_PROXIES, TrustedProxies
 from passgate.core.constraints import parse_constraints
 from passgate.core.header_rules import header_rules
 from passgate.core.policy import Policy
@@ -42,7 +42,10 @@ def build_policy(config: Config) -> Policy:
                 keep_passport=config.upstream.keep_passport,
                 pass_headers=config.upstream.pass_headers,
             ),
-            TrustedProxies(config.listen.trusted_proxies),
+            # The very object, by which the core knows at once that nobody is to be believed.
+            TrustedProxies(config.listen.trusted_proxies)
+            if config.listen.trusted_proxies
+            else NO_PROXIES,
         ),
         routes=RouteTable(
             [make_route_of(index, route) for index, route in enumerate(config.actions.routes)]
