@@ -8,7 +8,7 @@ import typer
 from passgate.cli.exits import REFUSED, WRONG_USE, fail, note, read_token
 
 if TYPE_CHECKING:
-    from passgate.core.explanation import Explanation
+    from passgate.core.explanation import Checked, Explanation
 
 
 def explain(
@@ -127,8 +127,6 @@ def _explain(
 
 
 def _summary(found: "Explanation") -> dict[str, Any]:
-    from dataclasses import asdict
-
     plan = found.plan
     code = plan.refusal.code if plan.refusal else "approval_required" if plan.hold else ""
     decision = "block" if plan.refusal else "request_hold" if plan.hold else "allow"
@@ -142,8 +140,15 @@ def _summary(found: "Explanation") -> dict[str, Any]:
             {"counter": charge.counter, "amount": charge.amount, "limit": charge.limit}
             for charge in plan.charges
         ],
-        "checks": [asdict(row) for row in found.checks],
+        "checks": [_row(row) for row in found.checks],
     }
+
+
+def _row(row: "Checked") -> dict[str, Any]:
+    """A check as `POST /check` shows it too."""
+    shown = {"check": row.number, "name": row.name, "outcome": row.outcome}
+    said = {"code": row.code, "detail": row.detail, "constraint": row.constraint}
+    return shown | {key: text for key, text in said.items() if text}
 
 
 def _print_table(found: "Explanation") -> None:

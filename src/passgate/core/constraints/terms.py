@@ -1,6 +1,7 @@
 """Terms: what a call costs and what its service promises; recorded, never judged."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from passgate.core.constraints.base import Constraint
@@ -41,7 +42,10 @@ ROWS = (
     _term("core:pricing:subscription_cents", 82, count, _COUNT + " of minor units", 4900),
     _term("core:pricing:model", 83, text, "a text", "per_call"),
     _term("core:pricing:currency", 84, _currency, "a currency of ISO 4217", "EUR"),
-    _term("core:pricing:free_tier_calls", 85, count, _COUNT, 100),
+    replace(
+        _term("core:pricing:free_tier_calls", 85, count, _COUNT, 100),
+        note="Recorded, and not deducted by this version: the price counts from the first call.",
+    ),
     _term("core:sla:uptime_basis_points", 86, count, _COUNT + " of basis points", 9990),
     _term("core:sla:response_time_ms", 87, count, _COUNT + " of milliseconds", 200),
     _term("core:sla:p99_response_ms", 88, count, _COUNT + " of milliseconds", 800),
