@@ -57,7 +57,9 @@ class CalendarWindow:
         if wall >= self.window[1]:
             self._move_to(wall)
         used = self.used
-        return (limit - used if limit > used else 0), self._ends_in_s(wall)
+        end = self.window[1]
+        reset_s = None if end == inf else int(-((wall - end) // 1))
+        return (limit - used if limit > used else 0), reset_s
 
     def dead(self, ms: int, wall: float) -> bool:
         """Whether forgetting this counter changes nothing."""

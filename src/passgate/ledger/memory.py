@@ -2,7 +2,7 @@
 
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
-from passgate.ledger.counters import MOST_UNVOUCHED, Counters
+from passgate.ledger.counters import MOST_UNVOUCHED, Counter, Counters
 from passgate.ledger.protocol import Balance, ReadLines, Reservation, Shortfall
 from passgate.ledger.sliding_window import GREATEST
 from passgate.ledger.timeline import Timeline
@@ -38,19 +38,39 @@ class MemoryLedger:
         wall = time.wall
         by_name = self._by_name
         index = 0
+        counters: list[Counter | None] = []
         for charge in charges:
             amount = charge.amount
             counter = by_name.get(charge.counter)
             if counter is None:
                 if not amount:
                     index += 1
+                    counters.append(None)
                     continue  # nothing of a counter that nobody has used: no need to make one
                 counter = self._counters.admit(charge.counter, ms, wall)
             if counter is None or amount < 0 or not counter.take(ms, wall, amount, charge.limit):
                 return self._undone(charges, index, ms, wall)
+            counters.append(counter)
             index += 1
         # One instant serves all of a request, so another is made only if the clock was set back.
-        return Reservation(charges, now if now[0] == wall else Instant(wall, now[1]), True, ms)
+        at = now if now[0] == wall else Instant(wall, now[1])
+        return Reservation(charges, at, True, ms, "", counters)
+
+    def left(self, reservation: Reservation) -> list[tuple[Charge, int, int | None]]:
+        """What a reservation has left of each counter; see `Ledger.left`.
+
+        Asked for nearly every answer, so it looks nothing up again: the counters are at hand, and
+        have been moved on to the moment of the reservation.
+        """
+        ms = reservation.taken_ms
+        wall = reservation.taken_at[0]
+        found = []
+        for charge, counter in zip(reservation.charges, reservation.counters, strict=True):
+            if counter is None:
+                counter = self._counters.unused(charge.counter)
+            remaining, reset_s = counter.left(ms, wall, charge.limit)
+            found.append((charge, remaining, reset_s))
+        return found
 
     def settle(self, reservation: Reservation, spent_cents: int | None, now: Instant) -> None:
         """Ends a reservation whose request reached the upstream; see `Ledger.settle`.

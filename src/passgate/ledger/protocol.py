@@ -1,6 +1,6 @@
 """What a ledger is: counters that are reserved all or none, settled, and released."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -14,7 +14,8 @@ class Reservation:
 
     `taken_at` and `taken_ms` say when they count, by the ledger's own time. The caller sets
     `decision_id` in the turn of the loop in which it appends the decision's line to the log, so
-    that a durable ledger can tell which lines to come belong to charges it has counted.
+    that a durable ledger can tell which lines to come belong to charges it has counted. `counters`
+    are the ledger's own.
     """
 
     charges: tuple[Charge, ...]
@@ -22,6 +23,7 @@ class Reservation:
     open: bool = True
     taken_ms: int = 0
     decision_id: str = ""
+    counters: Sequence[Any] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,9 @@ class Ledger(Protocol):
 
     def release(self, reservation: Reservation, now: Instant) -> None:
         """End a reservation of which no byte reached the upstream: everything is given back."""
+
+    def left(self, reservation: Reservation) -> list[tuple[Charge, int, int | None]]:
+        """What a reservation that was just taken has left of each counter: as in `Balance`."""
 
     def balances(self, charges: tuple[Charge, ...], now: Instant) -> tuple[Balance, ...]:
         """What is left of each charge's counter, in their order, changing nothing."""

@@ -93,7 +93,9 @@ class SlidingWindow:
         last = self.bucket
         if not self.newest:
             last = max(number for number, held in self._entries() if held)
-        return (limit - used if limit > used else 0), self._leaves_in_s(last, ms)
+        leaves_ms = -(-(last + _LIVE) * self.length_ms // 60)
+        wait_s = -(-(leaves_ms - ms) // 1000)
+        return (limit - used if limit > used else 0), (wait_s if wait_s > 1 else 1)
 
     def dead(self, ms: int, wall: float) -> bool:
         """Whether forgetting this counter changes nothing."""

@@ -1,22 +1,23 @@
 """What is left, told with every allowed answer: the draft `RateLimit` fields and the budget."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
-from passgate.ledger.protocol import Balance
+from passgate.core.constraints.base import Charge
 
 
-def allowance_lines(balances: tuple[Balance, ...]) -> bytes:
+def allowance_lines(balances: Iterable[tuple[Charge, int, int | None]]) -> bytes:
     """`RateLimit`, `RateLimit-Policy` for the tightest rate, and `Passport-Budget` for the tightest
     budget, as header lines (draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4).
 
     Tightest is what has the smallest share of its limit left.
     """
-    rate: Balance | None = None
-    budget: Balance | None = None
+    rate = budget = None
     rate_share = budget_share = 2.0
     for balance in balances:
-        charge = balance.charge
-        share = balance.remaining / charge.limit if charge.limit else 0.0
+        charge, remaining, _ = balance
+        limit = charge.limit
+        share = remaining / limit if limit else 0.0
         if charge.kind == "spend":
             if share < budget_share:
                 budget, budget_share = balance, share
@@ -24,14 +25,15 @@ def allowance_lines(balances: tuple[Balance, ...]) -> bytes:
             rate, rate_share = balance, share
     lines = b""
     if rate is not None:
-        charge = rate.charge
+        charge, remaining, reset_s = rate
         policy = _policy_line(charge.constraint, charge.limit, charge.window)
-        lines = b"%b%d;t=%d\r\n" % (policy, rate.remaining, rate.reset_s or 0)
+        lines = b"%b%d;t=%d\r\n" % (policy, remaining, reset_s or 0)
     if budget is not None:
+        charge, remaining, reset_s = budget
         lines += b"Passport-Budget: remaining_cents=%d, window=%b, reset=%d\r\n" % (
-            budget.remaining,
-            _window(budget.charge.window),
-            budget.reset_s or 0,
+            remaining,
+            _window(charge.window),
+            reset_s or 0,
         )
     return lines
 

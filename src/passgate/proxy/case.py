@@ -301,8 +301,7 @@ class Case:
             identity = identity_lines(passport, record.tier, plan.action)
             expires_at = passport.expires_at + world.policy.clock_skew_s
         if reservation is not None:
-            balances = self._enforcer.ledger.balances(reservation.charges, self.now)
-            answer_lines += allowance_lines(balances)
+            answer_lines += allowance_lines(self._enforcer.ledger.left(reservation))
         sorted_headers = request.sorted
         head = b"".join(
             (
