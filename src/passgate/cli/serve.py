@@ -59,8 +59,8 @@ def _run(loaded: "LoadedConfig") -> None:
 
 
 def _spare_the_collector() -> None:
-    """Collects cyclic garbage rarely: requests make none, and a full pass over the passports that
-    are kept would hold every request up (measured: 130 ms with 5,000 of them, each few seconds).
+    """Collects cyclic garbage rarely: a full pass goes over everything that is kept, and requests
+    wait for it. Measured with 5,000 passports: p99 of 120 to 150 ms before, 7 to 9 ms with this.
     """
     import gc
 
