@@ -121,6 +121,9 @@ class Gate:
         )
         self.log.append_event("config", {"policy": self.enforcer.world.policy.hash})
         self.proxy = Proxy(proxy_settings(config), self.enforcer)
+        # Opened before the proxy and so closed after it: while requests in flight come to their
+        # end, whoever probes hears "not ready" rather than nothing.
+        await self._open_admin(rooms)
         try:
             await self.proxy.start()
         except OSError as error:
@@ -129,7 +132,6 @@ class Gate:
                 f"({error.strerror or error}): choose another, or end what uses it"
             ) from error
         rooms.push_async_callback(self._drain)
-        await self._open_admin(rooms)
         watch = loop.create_task(self._watch(), name="watch the configuration")
         rooms.callback(watch.cancel)
 

@@ -60,11 +60,6 @@ def is_checkpoint(line: bytes) -> bool:
     return line.startswith((_COMMIT, _HEADER))
 
 
-def is_header(line: bytes) -> bool:
-    """Whether a line is the checkpoint that begins a segment."""
-    return line.startswith(_HEADER)
-
-
 def commit_line(note: str, leaves: Sequence[bytes]) -> bytes:
     """The checkpoint line that ends a group commit, with its newline.
 

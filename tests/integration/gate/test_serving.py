@@ -1,6 +1,7 @@
 """The gate as a process before an API: what agents and upstream see of it."""
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -235,8 +236,6 @@ def test_sigterm_finishes_requests_and_flushes_the_log(tmp_path: Path) -> None:
         FakeUpstream(answer=Reply(body=[b"a", b"b", b"c"], pause_s=0.3)) as slow,
         running_gate(tmp_path, slow.url) as gate,
     ):
-        import threading
-
         passport = mint(issuer=gate.issuer, permissions=["api:*"])
         answers = []
         asking = threading.Thread(
@@ -255,6 +254,31 @@ def test_sigterm_finishes_requests_and_flushes_the_log(tmp_path: Path) -> None:
     lines = list(read_lines(gate.log_directory))
     assert lines[-1]["kind"] == "stop"
     assert [line["outcome"] for line in lines if line["kind"] == "outcome"] == ["completed"]
+
+
+def test_a_draining_gate_says_that_it_is_not_ready(tmp_path: Path) -> None:
+    """Probes hear 503 until the last request in flight has ended, and the gate then ends with 0."""
+    with (
+        FakeUpstream(answer=Reply(body=[b"x"] * 5, pause_s=0.3)) as slow,
+        running_gate(tmp_path, slow.url) as gate,
+    ):
+        passport = mint(issuer=gate.issuer, permissions=["api:*"])
+        answers = []
+        asking = threading.Thread(
+            target=lambda: answers.append(gate.request("GET", "/v1/search", passport))
+        )
+        asking.start()
+        slow.wait_for(1)
+        assert gate.process is not None
+        gate.process.send_signal(signal.SIGTERM)
+        eventually(lambda: gate.admin("GET", "/readyz").status == 503)
+        live = gate.admin("GET", "/livez").status
+        asking.join()
+        code = gate.process.wait(10)
+
+    assert (answers[0].status, answers[0].body) == (200, b"xxxxx")
+    assert live == 200
+    assert code == 0
 
 
 def test_every_anonymous_answer_carries_the_upgrade_prompt(tmp_path: Path) -> None:
