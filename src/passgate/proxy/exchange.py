@@ -8,19 +8,17 @@ a fault becomes a refusal, afterwards the client's connection is cut.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from passgate.proxy.client_side import ClientSide
 from passgate.proxy.request_head import CHUNKED, RequestHead
 from passgate.proxy.response_head import ResponseHead
 from passgate.proxy.steps import Answer, Forward
-from passgate.proxy.tunnel import Tunnel
 from passgate.proxy.upstream_http1 import UpstreamConnection
 
 if TYPE_CHECKING:
-    from passgate.proxy.http1 import ServerConnection
     from passgate.proxy.plane import Plane
 
 # RFC 9110 section 9.2.2; TRACE never gets here.
 _IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
-_COPY_UP_TO: Final = 16 * 1024  # joining costs less than another write up to about here
 
 
 class Exchange:
@@ -36,10 +34,8 @@ class Exchange:
         "_begun_at",
         "_body",
         "_bytes_out",
-        "_chunked",
         "_client",
         "_client_full",
-        "_close",
         "_deadline",
         "_forward",
         "_over",
@@ -59,7 +55,7 @@ class Exchange:
 
     def __init__(
         self,
-        client: "ServerConnection",
+        client: ClientSide,
         plane: "Plane",
         request: RequestHead,
         forward: Forward,
@@ -79,8 +75,6 @@ class Exchange:
         self._deadline = 0.0
         self._status = 0
         self._bytes_out = 0
-        self._chunked = False
-        self._close = False
         self._client_full = False
         self._retried = False
         self._sent = False
@@ -213,109 +207,48 @@ class Exchange:
     # What the upstream connection tells.
 
     def informed(self, head: ResponseHead) -> None:
-        """An interim answer came; 100 is the gate's own to give, and HTTP/1.0 knows none."""
-        if self._request.minor and head.status != 100:
-            self._client.write(head.lines + b"\r\n")
+        """An interim answer came; 100 is the gate's own to give."""
+        if head.status != 100:
+            self._client.interim(head)
 
     def answer(self, head: ResponseHead, data: bytes, *, whole: bool) -> None:
         """The final answer's head came, with the first of its body; `whole`: and with the last."""
-        request = self._request
-        plane = self._plane
-        self._status = status = head.status
+        self._status = head.status
+        self._bytes_out = len(data)
         if whole:
             # The connection may carry another exchange already: a client that does not keep up
             # with what is written from here on must not pause it.
             self._upstream = None
-        length = head.length
-        close = not (request.keepalive and self.request_sent) or plane.draining
-        self._bytes_out = len(data)
-        trailer = b""
-        if length >= 0:
-            framing = b"" if status == 204 else b"Content-Length: %d\r\n" % length
-        elif self.bodiless or status == 204 or status == 304:
-            framing = b""
-        elif request.minor:
-            self._chunked = True
-            framing = b"Transfer-Encoding: chunked\r\n"
-            if head.trailer:
-                trailer = b"Trailer: %b\r\n" % head.trailer
-            if data:
-                data = b"%x\r\n%b\r\n" % (len(data), data)
+            # What was reserved is settled before the client can ask for more.
+            self._end("completed")
+            self._client.answer_whole(head, self._forward.answer_headers, data)
         else:
-            # HTTP/1.0 has no chunked coding: the end of the connection is the end of the body.
-            framing = b""
-            close = True
-        if close:
-            connection = b"Connection: close\r\n\r\n"
-        elif request.minor:
-            connection = b"\r\n"
-        else:
-            connection = b"Connection: keep-alive\r\n\r\n"
-        self._close = close
-        client = self._client
-        client.write(
-            b"".join(
-                (
-                    head.lines,
-                    self._forward.answer_headers,
-                    b"" if head.dated else plane.date_line,
-                    framing,
-                    trailer,
-                    connection,
-                    data,
-                )
-            )
-        )
-        if whole:
-            self._complete()
-        elif not self._client_full:
-            self._deadline = plane.now + plane.slack + plane.upstream.idle_timeout
+            self._client.answer_begins(head, self._forward.answer_headers, data)
+            if not self._client_full:
+                plane = self._plane
+                self._deadline = plane.now + plane.slack + plane.upstream.idle_timeout
 
     def answer_data(self, data: bytes) -> None:
         """More of the answer's body."""
         self._bytes_out += len(data)
         if not self._client_full:
             self._deadline = self._plane.now + self._plane.slack + self._plane.upstream.idle_timeout
-        if self._chunked:
-            self._write_chunk(data)
-        else:
-            self._client.write(data)
+        self._client.answer_goes_on(data)
 
     def answer_ended(self, data: bytes, trailers: Sequence[tuple[bytes, bytes]]) -> None:
         """The last of the answer's body came, and its trailers."""
         self._upstream = None  # as for a whole answer: no longer this exchange's to pause
         self._bytes_out += len(data)
-        if not self._chunked:
-            if data:
-                self._client.write(data)
-        else:
-            if data:
-                self._write_chunk(data)
-            lines = b"".join([b"%b: %b\r\n" % field for field in trailers])
-            self._client.write(b"0\r\n%b\r\n" % lines)
-        self._complete()
+        self._end("completed")
+        self._client.answer_ends(data, trailers)
 
     def switched(self, connection: UpstreamConnection, head: ResponseHead) -> None:
         """A 101 came: from here on bytes go both ways, if the client asked for exactly this."""
-        offered = {item.strip(b" \t").lower() for item in self._request.upgrade.split(b",")}
-        chosen = {item.strip(b" \t").lower() for item in head.upgrade.split(b",")}
-        if not head.upgrade or not self._request.upgrade or not chosen <= offered:
-            self.unusable()
-            return
         self._status = 101
-        client = self._client
-        client.write(
-            b"%b%bConnection: Upgrade\r\nUpgrade: %b\r\n\r\n"
-            % (head.lines, self._forward.answer_headers, head.upgrade)
-        )
         self._deadline = 0.0
-        tunnel = Tunnel(self._plane, self._forward, client, connection, self._tunnel_ended)
-        early = connection.become_tunnel(tunnel)
-        held = client.become_tunnel(tunnel)
-        if early:
-            tunnel.from_upstream(early)
-        if held:
-            tunnel.from_client(held)
+        if not self._client.switch(connection, head, self._forward, self._tunnel_ended):
+            self._status = 0
+            self.unusable()
 
     def unusable(self) -> None:
         """What came is no answer that could be passed on."""
@@ -360,19 +293,6 @@ class Exchange:
             self._client.body_wanted()
 
     # Ends.
-
-    def _write_chunk(self, data: bytes) -> None:
-        write = self._client.write
-        if len(data) <= _COPY_UP_TO:
-            write(b"%x\r\n%b\r\n" % (len(data), data))
-        else:
-            write(b"%x\r\n" % len(data))
-            write(data)
-            write(b"\r\n")
-
-    def _complete(self) -> None:
-        self._end("completed")
-        self._client.answered(close=self._close)
 
     def _fail(self, code: str) -> None:
         if self._over:

@@ -4,23 +4,34 @@ A request is judged before a byte of it goes upstream, requests are taken one af
 whatever cannot be framed in exactly one way is answered and ends the connection.
 """
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from passgate.core.request import Wire
-from passgate.proxy.answers import CONTINUE, render
+from passgate.proxy.answers import (
+    CONTINUE,
+    connection_lines,
+    last_chunk,
+    length_line,
+    render,
+    streamed_head,
+)
 from passgate.proxy.client_socket import HELD_BYTES, ClientSocket
 from passgate.proxy.exchange import Exchange
 from passgate.proxy.incoming_body import IncomingBody
 from passgate.proxy.request_head import CHUNKED, Fault, RequestHead, RequestReader, early_fault
+from passgate.proxy.response_head import ResponseHead
 from passgate.proxy.steps import Answer, Case, Forward, NeedBody, Step, Wait
+from passgate.proxy.tunnel import Tunnel
+from passgate.proxy.upstream_http1 import UpstreamConnection
 
 if TYPE_CHECKING:
     from passgate.proxy.plane import Plane
-    from passgate.proxy.tunnel import Tunnel
 
 _SKIP_BYTES: Final = (
     64 * 1024
 )  # a refused body up to this is read and dropped, to keep the connection
+_COPY_UP_TO: Final = 16 * 1024  # joining costs less than another write up to about here
 
 # What the connection is doing:
 _HEAD = 0  # reading a head, or idle
@@ -38,6 +49,8 @@ class ServerConnection(ClientSocket):
         "_advancing",
         "_body",
         "_case",
+        "_chunked",
+        "_close",
         "_collect_limit",
         "_collected",
         "_collected_bytes",
@@ -62,6 +75,8 @@ class ServerConnection(ClientSocket):
         self._collected: list[bytes] = []
         self._collected_bytes = 0
         self._collect_limit = 0
+        self._chunked = False
+        self._close = False
         self._advancing = False
 
     # What the event loop tells.
@@ -133,13 +148,89 @@ class ServerConnection(ClientSocket):
         self._deadline = 0.0
         self.pause()
 
-    def answered(self, *, close: bool) -> None:
-        """The exchange has written a whole answer."""
+    def interim(self, head: ResponseHead) -> None:
+        """An interim answer of the upstream; HTTP/1.0 knows none."""
+        request = self._request
+        assert request is not None
+        if request.minor:
+            self.write(head.lines + b"\r\n")
+
+    def answer_whole(self, head: ResponseHead, lines: bytes, data: bytes) -> None:
+        """Writes the upstream's answer in one piece, and goes on with the next request."""
+        request = self._request
+        assert request is not None
+        plane = self._plane
+        # A body that is not whole yet (answered before it was read) ends the connection.
+        close = not request.keepalive or self._body is not None or plane.draining
+        plain = request.minor == 1 and not close
+        self.write(
+            b"".join(
+                (
+                    head.lines,
+                    lines,
+                    b"" if head.dated else plane.date_line,
+                    length_line(head),
+                    b"\r\n" if plain else connection_lines(close, request.minor),
+                    data,
+                )
+            )
+        )
         self._exchange = None
         if close:
             self._finish()
         else:
             self._next()
+
+    def answer_begins(self, head: ResponseHead, lines: bytes, data: bytes) -> None:
+        """Writes the head and the first bytes of an answer whose end is still to come."""
+        request = self._request
+        assert request is not None
+        plane = self._plane
+        self._chunked = chunked = head.length < 0 and request.minor == 1
+        # HTTP/1.0 has no chunked coding: the end of the connection is the end of the body.
+        self._close = close = (
+            not request.keepalive
+            or self._body is not None
+            or plane.draining
+            or (head.length < 0 and not chunked)
+        )
+        self.write(
+            streamed_head(
+                head, lines, plane.date_line, data, request.minor, chunked=chunked, close=close
+            )
+        )
+
+    def answer_goes_on(self, data: bytes) -> None:
+        """Writes more of an answer's body."""
+        if self._chunked:
+            self._write_chunk(data)
+        else:
+            self.write(data)
+
+    def answer_ends(self, data: bytes, trailers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Writes the last of an answer, and goes on with the next request."""
+        if not self._chunked:
+            if data:
+                self.write(data)
+        else:
+            if data:
+                self._write_chunk(data)
+            self.write(last_chunk(trailers))
+        self._exchange = None
+        # A body that became whole meanwhile does not undo what the head has said.
+        if self._close:
+            self._finish()
+        else:
+            self._next()
+
+    def _write_chunk(self, data: bytes) -> None:
+        write = self.write
+        if len(data) <= _COPY_UP_TO:
+            write(b"%x\r\n%b\r\n" % (len(data), data))
+        else:
+            write(b"%x\r\n" % len(data))
+            write(data)
+            write(b"\r\n")
 
     def respond(self, answer: Answer) -> None:
         """The exchange came to nothing; the client gets `answer`."""
@@ -151,15 +242,40 @@ class ServerConnection(ClientSocket):
         self._exchange = None
         self.abort()
 
-    def become_tunnel(self, tunnel: "Tunnel") -> bytes:
-        """From now on every byte is `tunnel`'s; returns those that came already."""
+    def switch(
+        self,
+        connection: UpstreamConnection,
+        head: ResponseHead,
+        forward: Forward,
+        ended: Callable[[int, str], None],
+    ) -> bool:
+        """Passes the 101 on, if the client asked for exactly this, and joins the two connections.
+
+        `ended` hears once of the bytes sent to the client and the outcome.
+        """
+        request = self._request
+        assert request is not None
+        offered = {item.strip(b" \t").lower() for item in request.upgrade.split(b",")}
+        chosen = {item.strip(b" \t").lower() for item in head.upgrade.split(b",")}
+        if not head.upgrade or not request.upgrade or not chosen <= offered:
+            return False
+        self.write(
+            b"%b%bConnection: Upgrade\r\nUpgrade: %b\r\n\r\n"
+            % (head.lines, forward.answer_headers, head.upgrade)
+        )
+        tunnel = Tunnel(self._plane, forward, self, connection, ended)
+        early = connection.become_tunnel(tunnel)
         self._state = _TUNNEL
         self._tunnel = tunnel
         self._exchange = None
         self._deadline = 0.0
         self.resume()
         held, self._buffer = self._buffer, b""
-        return held
+        if early:
+            tunnel.from_upstream(early)
+        if held:
+            tunnel.from_client(held)
+        return True
 
     def drain(self) -> None:
         """The gate stops: an idle connection closes, one with a request closes after its answer."""
