@@ -621,7 +621,8 @@ KEYS: Final[tuple[Key, ...]] = (
         "limits.body_idle_timeout",
         _TIMEOUT,
         "30s",
-        "The longest silence within a body.",
+        "The longest silence within a body; a body that a rule must read whole must also come at "
+        "1 KiB a second, after as long to begin with.",
     ),
     Key(
         "limits.keepalive_timeout",

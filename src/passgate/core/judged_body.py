@@ -6,6 +6,7 @@ from typing import Any, Final, NoReturn
 
 from passgate.core.headers import SortedHeaders
 from passgate.core.reasons import Refusal
+from passgate.core.strict_json import has_lone_surrogate
 
 MAX_DEPTH: Final = 64
 """Objects and arrays inside one another in a judged body."""
@@ -46,8 +47,8 @@ def judge_body(body: bytes, headers: SortedHeaders) -> Any | Refusal:
     """The value that a body holds, its numbers as `Number`.
 
     Refuses with 415 a content coding, another type than `application/json` or `+json`, and another
-    charset than UTF-8; with 400 what is not JSON (RFC 8259), names a member twice anywhere, or is
-    nested deeper than 64.
+    charset than UTF-8; with 400 what is not JSON (RFC 8259), names a member twice anywhere, holds
+    half of a surrogate pair, or is nested deeper than 64.
     """
     declared = _TYPE.fullmatch(headers.content_type)
     if declared is None or headers.content_encoding:
@@ -59,9 +60,12 @@ def judge_body(body: bytes, headers: SortedHeaders) -> Any | Refusal:
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _too_deep(body):
         return _TOO_DEEP
     try:
-        return _DECODER.decode(body.decode("utf-8"))
+        value = _DECODER.decode(body.decode("utf-8"))
     except ValueError:  # also UnicodeDecodeError and JSONDecodeError
         return _NOT_JSON
+    # Halves come only by escapes; readers that make one character of all of them may find two
+    # members of one name where this one finds two names.
+    return _NOT_JSON if b"\\u" in body and has_lone_surrogate(value) else value
 
 
 def plain_decimal(text: str) -> tuple[int, int] | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _SKIP_BYTES: Final = (
     64 * 1024
 )  # a refused body up to this is read and dropped, to keep the connection
+_SLOWEST_BODY: Final = 1024  # bytes a second that a body must come at while the gate holds it
 _COPY_UP_TO: Final = 16 * 1024  # joining costs less than another write up to about here
 
 # What the connection is doing:
@@ -53,7 +54,7 @@ class ServerConnection(ClientSocket):
         "_close",
         "_collect_limit",
         "_collected",
-        "_collected_bytes",
+        "_collecting_since",
         "_exchange",
         "_reader",
         "_request",
@@ -72,8 +73,8 @@ class ServerConnection(ClientSocket):
         self._case: Case | None = None
         self._exchange: Exchange | None = None
         self._tunnel: Tunnel | None = None
-        self._collected: list[bytes] = []
-        self._collected_bytes = 0
+        self._collected: bytearray | None = None
+        self._collecting_since = 0.0
         self._collect_limit = 0
         self._chunked = False
         self._close = False
@@ -421,19 +422,27 @@ class ServerConnection(ClientSocket):
         return last
 
     def _collect(self, pieces: list[bytes], last: bool) -> None:
-        for piece in pieces:
-            self._collected_bytes += len(piece)
-        self._collected += pieces
+        # One buffer rather than a list: a body in very small chunks would take many times its size.
+        collected = self._collected
         case = self._case
+        assert collected is not None
         assert case is not None
-        if self._collected_bytes > self._collect_limit:
-            self._collected = []
+        for piece in pieces:
+            collected += piece
+        if len(collected) > self._collect_limit:
+            self._collected = None
             self._answer(case.body_too_large())
         elif last:
-            body = b"".join(self._collected)
+            body = bytes(collected)
             self._state = _JUDGING
-            self._collected = [body]
+            self._collected = None
             self._apply(case.with_body(body))
+        else:
+            # What is held whole must also come within a bounded time, not just now and then.
+            limits = self._plane.limits
+            end = self._collecting_since + limits.body_idle_timeout + len(collected) / _SLOWEST_BODY
+            if end < self._deadline:
+                self._deadline = end
 
     # Acting on a step.
 
@@ -464,8 +473,6 @@ class ServerConnection(ClientSocket):
     def _need_body(self, step: NeedBody) -> None:
         case = self._case
         assert case is not None
-        self._collected = []
-        self._collected_bytes = 0
         self._collect_limit = step.limit
         body = self._body
         if body is None:
@@ -474,6 +481,8 @@ class ServerConnection(ClientSocket):
             self._answer(case.body_too_large())
         else:
             self._state = _COLLECTING
+            self._collected = bytearray()
+            self._collecting_since = self._plane.now + self._plane.slack
             self.resume()
             self._await_body()
 
@@ -482,11 +491,7 @@ class ServerConnection(ClientSocket):
         assert request is not None
         body = forward.body
         incoming = self._body
-        if self._collected:
-            if body is None:
-                body = self._collected[0]
-            self._collected = []
-        elif incoming is not None and 0 < incoming.left <= len(self._buffer):
+        if body is None and incoming is not None and 0 < incoming.left <= len(self._buffer):
             # It is all here: it goes with the head, and can be sent again if need be.
             (body,), self._buffer = incoming.take(self._buffer)
             self._body = incoming = None
@@ -585,7 +590,7 @@ class ServerConnection(ClientSocket):
         """The client is gone."""
         self._ending = True
         self._buffer = b""
-        self._collected = []
+        self._collected = None
         self._abandon()
         exchange = self._exchange
         if exchange is not None:

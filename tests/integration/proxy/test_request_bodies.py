@@ -1,10 +1,12 @@
 """Request bodies: judged before they move, streamed as they come, bounded, never altered."""
 
+import contextlib
+import tracemalloc
 from functools import partial
 
 import pytest
-from tests.support.allow_all import Finished
-from tests.support.data_plane import data_plane, with_limits
+from tests.support.allow_all import AllowAll, Finished
+from tests.support.data_plane import DataPlane, data_plane, with_limits
 from tests.support.raw_http import OK, Peer, RawUpstream, answering, until
 
 BIG = bytes(range(256)) * 8192  # 2 MiB
@@ -256,6 +258,54 @@ def test_body_that_stops_coming() -> None:
         until(lambda: upstream.seen and upstream.seen[0].end, "the upstream's request is cut")
         assert upstream.whole_requests == []
         assert plane.gate.outcomes == [Finished(408, 38, "cut", True)]
+
+
+def test_trickled_judged_body_gains_no_time() -> None:
+    """A body that is held whole is answered 408 where it trickles, however short its silences."""
+    limits = with_limits(body_idle_timeout=0.3)
+    with RawUpstream() as upstream, data_plane(upstream.port, limits=limits) as plane:
+        with plane.client() as client:
+            client.send(post(b"/judge", b"Content-Length: 1000"))
+            client.sock.settimeout(0.05)
+            answer = b""
+            for _ in range(60):  # 3 s of it; the whole would take 50
+                with contextlib.suppress(OSError):
+                    client.sock.sendall(b"x")
+                with contextlib.suppress(TimeoutError):
+                    answer = client.sock.recv(12)
+                    break
+
+            assert answer == b"HTTP/1.1 408"
+        assert upstream.seen == []
+        assert plane.gate.abandoned
+
+
+def test_judged_body_in_tiny_chunks_takes_little_room() -> None:
+    """A judged body in chunks of two bytes is kept in about its own size, not as its pieces."""
+    body = b"ab" * (64 * 1024)
+    chunks = b"2\r\nab\r\n" * (64 * 1024)
+    gate = AllowAll(judged_limit=len(body))
+    with (
+        RawUpstream() as upstream,
+        data_plane(upstream.port, gate=gate) as plane,
+        plane.client() as client,
+    ):
+        tracemalloc.start()
+        try:
+            client.send(post(b"/judge", CHUNKED) + chunks)
+            until(lambda: _collected(plane) == len(body), "the body is collected", 20)
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        client.send(b"0\r\n\r\n")
+
+        assert client.answer().status == 200
+        assert gate.bodies == [body]
+        assert held < 1 << 20
+
+
+def _collected(plane: DataPlane) -> int:
+    return sum(len(client._collected or b"") for client in tuple(plane.proxy._plane.connections))
 
 
 def test_client_that_leaves_within_its_body() -> None:

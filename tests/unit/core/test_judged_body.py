@@ -94,12 +94,25 @@ def test_other_types_and_codings_are_415(content_type: str, encoding: str) -> No
         b'\xef\xbb\xbf{"a": 1}',
         '{"a": 1}'.encode("utf-16"),
         b'{"a": /* 1 */ 2}',
+        b'{"a": 1}\0',
+        b'{"a": 1}\x0b',
+        b'{"a": "\\ud83d"}',
+        b'{"a": "\\ude00\\ud83d"}',
+        b'{"\\ud800": 1, "\\ud801": 2}',
+        b'{"a": [{"b": ["\\udfff"]}]}',
     ],
 )
 def test_what_is_not_exactly_one_json_text_is_refused(body: bytes) -> None:
     found = judge_body(body, headers())
     assert isinstance(found, Refusal)
     assert (found.code, found.http_status) == ("request_malformed", 400)
+
+
+def test_whole_pairs_and_long_numbers_are_fine() -> None:
+    """An escaped pair is one character; a number is text here, however long, so none is rounded."""
+    body = b'{"a": "\\ud83d\\ude00", "n": %b}' % (b"9" * 50_000)
+
+    assert judge_body(body, headers()) == {"a": "\U0001f600", "n": "9" * 50_000}
 
 
 @pytest.mark.parametrize(
