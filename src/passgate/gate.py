@@ -19,6 +19,7 @@ from passgate.ledger import LEDGERS
 from passgate.ledger.protocol import StandingLedger
 from passgate.log import FloodGate, Log, open_gate_key, open_log, read_lines
 from passgate.overseer import Overseer
+from passgate.proxy.assertion import Assertions
 from passgate.proxy.endpoints import Endpoints
 from passgate.proxy.enforcer import Enforcer
 from passgate.proxy.listener import Proxy, remove_stale_socket
@@ -116,6 +117,7 @@ class Gate:
             log=self.log,
             floods=floods,
             endpoints=endpoints,
+            assertions=Assertions(config.gate.id, key),
             tally=self.tally,
             clock=self.clock,
         )

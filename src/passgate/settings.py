@@ -35,6 +35,7 @@ def make_world(config: Config) -> World:
         strict=config.audit.durability == "strict",
         allow_reads=config.audit.on_failure == "allow_reads",
         judged_body_bytes=config.limits.judged_body_bytes,
+        assertion_audience=config.upstream.assertion_audience,
         gate_constraints=config.constraints,
         issuer_constraints={entry.id: entry.constraints for entry in config.issuers},
     )

@@ -161,6 +161,8 @@ class Reader:
                     "CURL_HOME": str(self._notes),
                     "LANG": "C.UTF-8",
                     "COLUMNS": "80",
+                    # The commands of this tree, where another one is installed.
+                    "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
                 },
                 start_new_session=True,
             )

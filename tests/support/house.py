@@ -17,6 +17,7 @@ from passgate.core.request import Wire
 from passgate.core.strict_json import loads
 from passgate.ledger.memory import MemoryLedger
 from passgate.log import FloodGate, Log, LogSettings, open_gate_key, open_log, read_lines
+from passgate.proxy.assertion import Assertions
 from passgate.proxy.case import Case
 from passgate.proxy.endpoints import Endpoints
 from passgate.proxy.enforcer import Enforcer
@@ -116,6 +117,7 @@ class House:
             log=self.log,
             floods=FloodGate(config.limits.refusals_per_second, self.log),
             endpoints=Endpoints(config.agent.prefix, key.public_key, self.log),
+            assertions=Assertions(config.gate.id, key),
             tally=self.tally,
             clock=clock,
         )

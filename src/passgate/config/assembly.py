@@ -57,6 +57,7 @@ def assemble(tree: Tree, file: Path, lines: dict[str, int], catalog: Any) -> Con
             max_connections=upstream["max_connections"],
             cut_on_revocation=upstream["cut_on_revocation"],
             assertion=upstream["assertion"],
+            assertion_audience=_audience(upstream),
             keep_passport=upstream["keep_passport"],
             pass_headers=tuple(name.lower() for name in upstream["pass_headers"]),
             tls=_upstream_tls(upstream["tls"]),
@@ -115,6 +116,13 @@ def _admin(admin: Tree) -> AdminConfig:
     if admin["token"] is not None:
         tokens.insert(0, AdminToken("admin", admin["token"], "admin"))
     return AdminConfig(admin["address"], tuple(tokens), admin["metrics_token"])
+
+
+def _audience(upstream: Tree) -> str | None:
+    if upstream["assertion"] == "none":
+        return None
+    audience: str | None = upstream["assertion_audience"]
+    return audience or str(upstream["url"].origin)
 
 
 def _upstream_tls(tls: Tree | None) -> UpstreamTlsConfig | None:

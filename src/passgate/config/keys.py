@@ -225,9 +225,13 @@ KEYS: Final[tuple[Key, ...]] = (
         "upstream.assertion",
         choice("none", "jwt"),
         "none",
-        "A signed statement of the decision for the upstream.",
-        lacks="signed assertions for the upstream",
-        only=("none",),
+        "`jwt` sends the upstream a signed statement of each decision, `X-Passport-Assertion`.",
+    ),
+    Key(
+        "upstream.assertion_audience",
+        or_null(_A_NAME),
+        None,
+        "Whom assertions are for, their `aud`; the upstream's origin where it is not given.",
     ),
     Key(
         "upstream.keep_passport",

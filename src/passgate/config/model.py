@@ -45,6 +45,12 @@ class UpstreamUrl:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
+    @property
+    def origin(self) -> str:
+        """The ASCII serialisation of its origin (RFC 6454 section 6.2); a socket's is its URL."""
+        default = {"http": 80, "https": 443}.get(self.scheme)
+        return str(self).removesuffix(f":{self.port}") if self.port == default else str(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -133,7 +139,10 @@ class UpstreamTlsConfig:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamConfig:
-    """Section `upstream`. `pass_headers` are in lower case; `tls` is None without the section."""
+    """Section `upstream`. `pass_headers` are in lower case; `tls` is None without the section.
+
+    `assertion_audience` is never None where `assertion` is `jwt`.
+    """
 
     url: UpstreamUrl
     connect_timeout_s: float
@@ -142,6 +151,7 @@ class UpstreamConfig:
     max_connections: int
     cut_on_revocation: bool
     assertion: str
+    assertion_audience: str | None
     keep_passport: bool
     pass_headers: tuple[str, ...]
     tls: UpstreamTlsConfig | None

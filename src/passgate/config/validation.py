@@ -208,6 +208,14 @@ def _each_header(found: Findings, path: tuple[str, str], rules: Callable[[str], 
             found.problem(f"{'.'.join(path)}[{index}]", f"is not usable: {error}")
 
 
+def _assertion(found: Findings) -> None:
+    audience = found.get("upstream", "assertion_audience")
+    if found.get("upstream", "assertion") == "none" and audience not in (None, BAD):
+        found.problem(
+            "upstream.assertion_audience", "is of assertions, and upstream.assertion is none"
+        )
+
+
 def _admin(found: Findings) -> None:
     token, tokens = found.get("admin", "token"), found.get("admin", "tokens")
     address = found.get("admin", "address")
@@ -319,6 +327,7 @@ CHECKS: Final[tuple[Callable[[Findings], None], ...]] = (
     _catalog,
     _anonymous,
     _headers,
+    _assertion,
     _admin,
     _addresses,
     _tls,

@@ -300,6 +300,9 @@ class Case:
         else:
             identity = identity_lines(passport, record.tier, plan.action)
             expires_at = passport.expires_at + world.policy.clock_skew_s
+        audience = world.assertion_audience
+        if audience is not None:
+            identity += self._enforcer.assertions.line(request, record, audience)
         if reservation is not None:
             answer_lines += allowance_lines(self._enforcer.ledger.left(reservation))
         sorted_headers = request.sorted

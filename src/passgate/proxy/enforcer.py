@@ -14,6 +14,7 @@ from passgate.core.request import Wire
 from passgate.core.verified_cache import VerifiedCache
 from passgate.ledger.protocol import Ledger, Reservation
 from passgate.log import FloodGate, Log
+from passgate.proxy.assertion import Assertions
 from passgate.proxy.case import Case
 from passgate.proxy.endpoints import Endpoints
 from passgate.proxy.refusals import render
@@ -37,6 +38,7 @@ class Enforcer:
         log: Log,
         floods: FloodGate,
         endpoints: Endpoints,
+        assertions: Assertions,
         tally: Tally,
         clock: Clock,
     ) -> None:
@@ -46,6 +48,7 @@ class Enforcer:
         self.log = log
         self.floods = floods
         self.endpoints = endpoints
+        self.assertions = assertions
         self.tally = tally
         self.clock = clock
         self.cache = VerifiedCache()

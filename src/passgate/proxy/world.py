@@ -14,7 +14,8 @@ class World:
 
     `strict` forwards only what is durably on record. `allow_reads` lets GET, HEAD and OPTIONS pass
     unrecorded while the log cannot be written. `judged_body_bytes` bounds a body that rules read.
-    The constraints are as authored, for telling a holder what is owed.
+    `assertion_audience` is whom signed assertions are for, None where there are none. The
+    constraints are as authored, for telling a holder what is owed.
     """
 
     policy: Policy
@@ -23,5 +24,6 @@ class World:
     strict: bool
     allow_reads: bool
     judged_body_bytes: int
+    assertion_audience: str | None
     gate_constraints: Mapping[str, Any]
     issuer_constraints: Mapping[str, Mapping[str, Any]]

@@ -61,6 +61,8 @@ ENFORCED: dict[str, Counts] = {
     "upstream.idle_timeout": Counts("61s"),
     "upstream.max_connections": Counts(255),
     "upstream.cut_on_revocation": Counts(False),
+    "upstream.assertion": Counts("jwt"),
+    "upstream.assertion_audience": Counts("api", {"upstream": {"assertion": "jwt"}}),
     "upstream.keep_passport": Counts(True),
     "upstream.pass_headers": Counts(["X-Original-URL"]),
     "upstream.tls.ca": Counts("cert.pem", {"upstream": {"url": "https://h", "tls": {}}}),
@@ -122,7 +124,6 @@ ENFORCED: dict[str, Counts] = {
 }
 REFUSED: dict[str, Refused] = {
     "gate.mode": Refused("observe", "observe mode", "enforce"),
-    "upstream.assertion": Refused("jwt", "signed assertions for the upstream", "none"),
     "upstream.tls.verify": Refused(False, "a way to turn verification off"),
     "passport.formats": Refused(["jwt", "csp"], "passport formats other than jwt", ["jwt"]),
     "passport.proof": Refused("required", "proof of possession", "bound"),
