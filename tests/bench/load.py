@@ -80,8 +80,8 @@ def measure(peer: Peer, script: Path, seconds: int, connections: int) -> Run:
     return Run(
         float(_found(r"Requests/sec:\s+([\d.]+)", said)),
         used / max(total, 1) * 1e6,
-        _milliseconds(_found(r"50%\s+(\S+)", said)),
-        _milliseconds(_found(r"99%\s+(\S+)", said)),
+        _milliseconds(_found(r"\n\s+50%\s+(\S+)", said)),
+        _milliseconds(_found(r"\n\s+99%\s+(\S+)", said)),
         faults,
     )
 

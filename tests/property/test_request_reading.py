@@ -14,7 +14,7 @@ from passgate.core.client_address import ClientPath, TrustedProxies, client_path
 from passgate.core.header_rules import ROLES, header_rules
 from passgate.core.headers import SortedHeaders, header_value, sort_request
 from passgate.core.hosts import domain_of
-from passgate.core.presented import choose_credential
+from passgate.core.presented import Credential, choose_credential
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, RequestRules, Wire, canonical_request
 from passgate.core.target import Target, judge_path, plain_path, read_target, without_parameters
@@ -61,7 +61,9 @@ def test_reading_never_raises(
             assert found.code == "request_malformed"
         else:
             assert isinstance(found, Request)
-            assert isinstance(choose_credential(found.sorted.presented), str | Refusal | None)
+            assert isinstance(
+                choose_credential(found.sorted.presented), Credential | Refusal | None
+            )
 
 
 @given(paths)

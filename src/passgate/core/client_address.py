@@ -53,11 +53,11 @@ class TrustedProxies:
     `networks` holds networks or their text, and `unix`. Raises `ValueError` for anything else.
     """
 
-    __slots__ = ("_networks", "_unix")
+    __slots__ = ("_from_unix", "_networks")
 
     def __init__(self, networks: Iterable[str | IPv4Network | IPv6Network] = ()) -> None:
         listed = list(networks)
-        self._unix = UNIX in listed
+        self._from_unix = UNIX in listed
         self._networks = tuple(
             ip_network(entry) if isinstance(entry, str) else entry
             for entry in listed
@@ -65,11 +65,11 @@ class TrustedProxies:
         )
 
     def __bool__(self) -> bool:
-        return self._unix or bool(self._networks)
+        return self._from_unix or bool(self._networks)
 
     def __contains__(self, address: str) -> bool:
         if address == UNIX:
-            return self._unix
+            return self._from_unix
         parsed = ip_address(address)
         return any(parsed in network for network in self._networks)
 

@@ -122,7 +122,7 @@ def decide(
     if isinstance(credential, Refusal):
         plan.refusal = credential
         return plan
-    plan.credential = credential
+    plan.credential = credential.text
     # (4) shape, (5) issuer, (6) signature
     passport = verify(credential, trust, policy.acceptance, cache)
     if isinstance(passport, Refusal):

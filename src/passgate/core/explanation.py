@@ -129,7 +129,7 @@ def _explain(
     elif credential is None:
         _explain_anonymous(rows, plan, request, policy, now, facts)
     else:
-        plan.credential = credential
+        plan.credential = credential.text
         _explain_passport(rows, plan, request, policy, trust, now, facts)
 
 

@@ -6,7 +6,7 @@ the judged request reaches the upstream except what the gate itself sets.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from passgate.core.header_rules import (
@@ -177,27 +177,28 @@ def sort_request(
     return sorted_headers
 
 
-class HeaderBlock(list[tuple[bytes, bytes]]):
+@dataclass(slots=True)
+class HeaderBlock:
     """The headers of an HTTP/1.1 request that may come again, byte for byte, as agents' do.
 
     What `sort_request` makes of them is kept with them, for the rules it was made under: the same
     headers and the same rules have one outcome, so the second request takes over the first one's.
-    Nobody changes the list once it is made.
+    Nobody changes `fields` once they are here.
     """
 
-    __slots__ = ("_rules", "_sorted")
-    _sorted: SortedHeaders | Refusal
-
-    def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        super().__init__(headers)
-        self._rules: HeaderRules | None = None
+    fields: list[tuple[bytes, bytes]]
+    _rules: HeaderRules | None = field(default=None, init=False, repr=False, compare=False)
+    _sorted: SortedHeaders | Refusal | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     def sorted_under(self, rules: HeaderRules) -> SortedHeaders | Refusal:
         """`sort_request` of these headers under `rules`; after a reload they are others."""
-        if self._rules is not rules:
-            self._sorted = sort_request(self, rules)
+        found = self._sorted
+        if found is None or self._rules is not rules:
+            self._sorted = found = sort_request(self.fields, rules)
             self._rules = rules
-        return self._sorted
+        return found
 
 
 def _read(

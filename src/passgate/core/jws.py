@@ -31,7 +31,7 @@ _SIGNATURE_CHARACTERS = 86  # 64 bytes
 _PADDING = (b"", None, b"==", b"=")
 _LAST = (frozenset(_ALPHABET), None, frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
 # Control characters, and halves of surrogate pairs, which have no bytes in UTF-8.
-_NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SHORT_NAME = re.compile(r"[A-Za-z0-9_.:/#-]{1,80}", re.ASCII)
 
 

@@ -5,6 +5,7 @@ of a kind that this version does not accept.
 """
 
 import re
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -61,24 +62,24 @@ def in_authorization(value: bytes, *, accept_bearer: bool, read: bool) -> Presen
     return Presented("authorization", match[2].strip(b" \t"), kind)
 
 
-class Credential(str):
-    """The text of a credential, with the SHA-256 that it is remembered by once it is verified.
+@dataclass(slots=True)
+class Credential:
+    """The `text` of a credential, with the SHA-256 that it is remembered by once it is verified.
 
     `digest` is worked out from the text itself, once, so it cannot be that of another one. It is
     for ASCII only, which every passport is.
     """
 
-    __slots__ = ("_digest",)
-    _digest: bytes
+    text: str
+    _digest: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @property
     def digest(self) -> bytes:
         """The SHA-256 of the text."""
-        try:
-            return self._digest
-        except AttributeError:
-            self._digest = digest = sha256(self.encode("ascii")).digest()
-            return digest
+        digest = self._digest
+        if not digest:
+            self._digest = digest = sha256(self.text.encode("ascii")).digest()
+        return digest
 
 
 def choose_credential(presented: tuple[Presented, ...]) -> Credential | Refusal | None:
@@ -91,7 +92,7 @@ def choose_credential(presented: tuple[Presented, ...]) -> Credential | Refusal 
     if not presented:
         return None
     if len(presented) == 1 and presented[0].kind == "credential":
-        return Credential(presented[0].value, "latin-1")
+        return Credential(presented[0].value.decode("latin-1"))
     # A reference is never the same as a credential, whatever their bytes.
     credentials = {
         (item.kind == "reference", item.value)
@@ -106,4 +107,4 @@ def choose_credential(presented: tuple[Presented, ...]) -> Credential | Refusal 
             return _UNSUPPORTED[kind]
     if "credential" not in kinds:
         return _UNSUPPORTED["unread"]
-    return Credential(presented[0].value, "latin-1")
+    return Credential(presented[0].value.decode("latin-1"))

@@ -19,8 +19,8 @@ from passgate.core.target import read_target
 class Wire:
     """A dumb copy of what arrived. Header names are as received; `peer` is the socket's address.
 
-    `peer` is an IP address as text, or "unix" for a Unix socket. `headers` are a `HeaderBlock`
-    where the same ones may come again.
+    `peer` is an IP address as text, or "unix" for a Unix socket. `block` holds the same `headers`
+    where they may come again.
     """
 
     method: str
@@ -29,6 +29,7 @@ class Wire:
     peer: str
     tls: bool = False
     http_minor: int = 1
+    block: HeaderBlock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,9 @@ def canonical_request(wire: Wire, rules: RequestRules) -> Request | Refusal:
     ):
         return _BAD_METHOD
     headers = wire.headers
-    if type(headers) is HeaderBlock and wire.http_minor:
-        found = headers.sorted_under(rules.headers)
+    block = wire.block
+    if block is not None and wire.http_minor:
+        found = block.sorted_under(rules.headers)
     else:
         found = sort_request(headers, rules.headers, wire.http_minor)
     if isinstance(found, Refusal):

@@ -20,7 +20,7 @@ _MAX_NUMBER_LENGTH = 32
 # From a quote to its partner, or to the end where it has none: a string that is not closed must
 # not be looked through again from each quote in it, which would take time by the square.
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _ONE_BRACKET = bytes.maketrans(b"{}", b"[]")
 

@@ -72,20 +72,24 @@ class Finding(NamedTuple):
 
 
 def verify(
-    credential: str, trust: Trust, acceptance: Acceptance, cache: VerifiedCache | None = None
+    credential: Credential | str,
+    trust: Trust,
+    acceptance: Acceptance,
+    cache: VerifiedCache | None = None,
 ) -> Passport | Refusal:
     """The passport that `credential` is, after checks 4, 5 and 6; or the first refusal.
 
     On `key_unknown` the caller may ask `named_key` which key to fetch. Never raises, whatever the
     text is.
     """
-    refusal = _unreadable(credential, acceptance)
+    # A header that comes again brings its credential with the digest worked out.
+    known = Credential(credential) if isinstance(credential, str) else credential
+    text = known.text
+    refusal = _unreadable(text, acceptance)
     if refusal is not None:
         return refusal
     if cache is None:
-        return _verify_anew(credential.encode("ascii"), trust, acceptance, None)
-    # A header that comes again brings its credential with the digest worked out.
-    known = credential if type(credential) is Credential else Credential(credential)
+        return _verify_anew(text.encode("ascii"), trust, acceptance, None)
     entry = cache.find(known.digest)
     if entry is not None:
         passport, version, _ = entry
@@ -100,7 +104,7 @@ def verify(
             cache.hits += 1
             return passport
     cache.misses += 1
-    return _verify_anew(credential.encode("ascii"), trust, acceptance, cache)
+    return _verify_anew(text.encode("ascii"), trust, acceptance, cache)
 
 
 def _verify_anew(

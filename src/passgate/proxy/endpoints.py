@@ -208,7 +208,7 @@ def _presented(case: "Case", request: Request) -> Passport | Refusal:
     policy = case.world.policy
     passport = verify(credential, case.trust, policy.acceptance, case.cache)
     if isinstance(passport, Refusal):
-        case.note_key(passport, credential)
+        case.note_key(passport, credential.text)
         return passport
     return (
         check_times(passport, case.now, policy.clock_skew_s, policy.max_lifetime_s)

@@ -36,13 +36,13 @@ class HeaderMemo:
     def __len__(self) -> int:
         return len(self._blocks)
 
-    def keep(self, block: bytes, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Keeps `headers` as the reading of `block`, unless too large; returns what to go on with.
+    def keep(self, block: bytes, headers: list[tuple[bytes, bytes]]) -> HeaderBlock | None:
+        """Keeps `headers` as the reading of `block`, unless too large; returns what was kept.
 
         The caller has found that nothing of how they frame the request differs from a plain one.
         """
         if len(block) > MAX_BLOCK_BYTES or len(headers) > MAX_BLOCK_HEADERS:
-            return headers
+            return None
         kept = HeaderBlock(headers)
         size = _ENTRY_BYTES + _COPIES * len(block) + _HEADER_BYTES * len(headers)
         self._blocks.keep(block, kept, size)

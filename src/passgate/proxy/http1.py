@@ -377,7 +377,13 @@ class ServerConnection(ClientSocket):
         self._state = _JUDGING
         plane.inflight += 1
         wire = Wire(
-            request.method, request.target, request.headers, self._peer, self._tls, request.minor
+            request.method,
+            request.target,
+            request.headers,
+            self._peer,
+            self._tls,
+            request.minor,
+            request.block,
         )
         self._case, step = plane.enforcement.begin(wire, self._resume)
         self._apply(step)

@@ -9,6 +9,7 @@ from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from passgate.core.headers import HeaderBlock
 from passgate.proxy.grammar import (
     BREAKS_LINE,
     DIGITS,
@@ -47,7 +48,8 @@ class RequestHead:
     `length` is the body's length in bytes, 0 without one, or `CHUNKED`. `framing` are the lines
     that frame it towards the upstream, with the blank line. `upgrade` is the Upgrade value where
     the client asked for one and it may be passed on. `last` is true for a request after which the
-    upstream must not look for another on the same connection.
+    upstream must not look for another on the same connection. `block` holds the same `headers`
+    where they were remembered.
     """
 
     method: str
@@ -60,6 +62,7 @@ class RequestHead:
     expects: bool = False
     upgrade: bytes = b""
     last: bool = False
+    block: HeaderBlock | None = None
 
 
 # Methods that clients send bodies with. With the others (RFC 9110 section 9.3.1: a body of GET "has
@@ -116,11 +119,11 @@ class RequestReader:
         if line is not None:
             block = head[line.end() :]
             known = self._memo.find(block)
-            if known is not None and len(known) <= self._header_limit:
+            if known is not None and len(known.fields) <= self._header_limit:
                 name, target = line.groups()
                 if len(target) > self._target_limit:
                     return Fault(414, "The target is too long.")
-                return RequestHead(_METHODS[name], target, known, 1)
+                return RequestHead(_METHODS[name], target, known.fields, 1, block=known)
         match = REQUEST_HEAD.fullmatch(head)
         if match is None:
             # RFC 9112 section 2.2: one empty line before a request is ignored.
@@ -167,7 +170,7 @@ class RequestReader:
             if fault is not None:
                 return fault
         if block and _is_plain(request):
-            request.headers = self._memo.keep(block, headers)
+            request.block = self._memo.keep(block, headers)
         return request
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from passgate.core.header_rules import header_rules
 from passgate.core.headers import HeaderBlock
+from passgate.core.presented import Credential
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, RequestRules, Wire, canonical_request
 from passgate.proxy.header_memo import (
@@ -32,7 +33,15 @@ def reader(memo: HeaderMemo, headers: int = 100, target: int = 8192) -> RequestR
 def request(read: RequestHead | Fault, rules: RequestRules = RULES) -> Request | Refusal:
     assert isinstance(read, RequestHead)
     return canonical_request(
-        Wire(read.method, read.target, read.headers, "10.0.0.1", http_minor=read.minor), rules
+        Wire(
+            read.method,
+            read.target,
+            read.headers,
+            "10.0.0.1",
+            http_minor=read.minor,
+            block=read.block,
+        ),
+        rules,
     )
 
 
@@ -81,7 +90,7 @@ def test_credential_of_one_never_for_another() -> None:
         assert isinstance(found, Request)
         chosen.append(found.sorted.credential)
 
-    assert chosen == ["aaaa", "aaab", "aaaa"]
+    assert chosen == [Credential("aaaa"), Credential("aaab"), Credential("aaaa")]
     assert chosen[0] is chosen[2]
 
 
@@ -162,7 +171,7 @@ def test_a_reload_is_not_stale() -> None:
         assert isinstance(apart, Request)
         assert found.sorted == apart.sorted
         assert (b"X-Real-IP" in found.sorted.forward) == (rules is passing)
-        assert (found.sorted.credential == "e") == (rules is not unread)
+        assert (found.sorted.credential == Credential("e")) == (rules is not unread)
 
 
 def test_a_refusal_is_one_every_time() -> None:

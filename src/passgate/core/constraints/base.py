@@ -76,7 +76,7 @@ class Constraint:
     value: str
     refuses: str
     merging: str
-    example: object
+    example: Any
     note: str = ""
     judge: Callable[[Any, Context], Outcome] | None = None
     charge: Callable[[Any, str], tuple[Charge, ...]] | None = None
