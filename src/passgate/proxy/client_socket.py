@@ -19,8 +19,11 @@ _GOODBYES: Final = 1024  # connections beyond the limit that are still told so
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
-class ClientSocket(asyncio.Protocol):
+class ClientSocket:
     """One accepted connection, without what HTTP makes of it.
+
+    It has the methods of `asyncio.Protocol` but is not derived from it: that is all a loop asks
+    for, and a class without interpreted ancestors can be compiled.
 
     `write` sends bytes. Once `_ending`, nothing is read for its content any more; `_deadline` (the
     plane's clock, 0 for none) is then when the socket is closed whatever is left in it.

@@ -8,7 +8,7 @@ import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from passgate.proxy.http1 import ServerConnection
 from passgate.proxy.plane import Plane
@@ -143,8 +143,8 @@ class Proxy:
                 await asyncio.wait_for(plane.emptied.wait(), timeout)
         return not plane.connections
 
-    def _connect(self) -> ServerConnection:
-        return ServerConnection(self._plane)
+    def _connect(self) -> asyncio.Protocol:
+        return cast("asyncio.Protocol", ServerConnection(self._plane))
 
     def _make_pool(self, settings: ProxySettings) -> UpstreamPool:
         upstream = settings.upstream

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from passgate.proxy.settings import UpstreamSettings
 from passgate.proxy.upstream_http1 import UpstreamConnection
@@ -163,10 +163,10 @@ class UpstreamPool:
             else:
                 host, port = endpoint.host, endpoint.port
                 _, connection = await self._loop.create_connection(self._make, host, port, **tls)
-        return connection
+        return cast("UpstreamConnection", connection)
 
-    def _make(self) -> UpstreamConnection:
-        return UpstreamConnection(self._plane, self)
+    def _make(self) -> asyncio.Protocol:
+        return cast("asyncio.Protocol", UpstreamConnection(self._plane, self))
 
     def _opened(self, task: asyncio.Task[UpstreamConnection]) -> None:
         self._opening.discard(task)

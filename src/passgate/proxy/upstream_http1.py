@@ -23,7 +23,7 @@ _MOST_INFORMATIONAL: Final = 32
 _IDLE, _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _TUNNEL = range(6)
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection:
     """The client side of HTTP/1.1. `gone` is true once it must not be used any more.
 
     `began` says whether a byte of the current answer has come, `reused` whether an earlier exchange
