@@ -31,6 +31,7 @@ class Seen:
     received: bytearray = field(default_factory=bytearray)
     end: str = ""
     requests: list[bytes] = field(default_factory=list)
+    peer: object = None
 
     @property
     def whole_requests(self) -> list[bytes]:
@@ -173,6 +174,19 @@ class RawUpstream:
         """Whether what came last ends so."""
         return self.received.endswith(b"\r\n\r\n" + end)
 
+    def settled(self) -> list[Seen]:
+        """Every connection so far, each read to its end.
+
+        A connection that was closed at once may still wait to be accepted; they are in order, so
+        one of our own tells when all before it have been.
+        """
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE_S) as mark:
+            name = mark.getsockname()
+            until(lambda: any(seen.peer == name for seen in list(self.seen)), "ours is accepted")
+        before = [seen for seen in self.seen if seen.peer != name]
+        until(lambda: all(seen.end for seen in before), "the upstream has seen the ends")
+        return before
+
     def __enter__(self) -> Self:
         thread = threading.Thread(target=self._accept, daemon=True)
         thread.start()
@@ -193,10 +207,10 @@ class RawUpstream:
     def _accept(self) -> None:
         while True:
             try:
-                sock, _ = self._listening.accept()
+                sock, peer = self._listening.accept()
             except OSError:
                 return
-            seen = Seen()
+            seen = Seen(peer=peer)
             self.seen.append(seen)
             self._sockets.add(sock)
             thread = threading.Thread(target=self._serve, args=(sock, seen), daemon=True)
@@ -337,6 +351,14 @@ class Client:
             pass
         data, self._held = self._held, b""
         return data
+
+    def until_end(self) -> tuple[bytes, bool]:
+        """What comes until the connection ends, and whether that was a reset."""
+        try:
+            return self.everything(), False
+        except ConnectionError:
+            data, self._held = self._held, b""
+            return data, True
 
     def is_closed(self) -> bool:
         """Whether the peer ended the connection and sent nothing more; waits for it."""

@@ -44,6 +44,8 @@ ROLES: Final[Mapping[bytes, int]] = MappingProxyType(
         b"keep-alive": DROPPED,
         b"te": DROPPED,
         b"http2-settings": DROPPED,
+        # Trailers themselves are not passed on, so nothing may announce them.
+        b"trailer": DROPPED,
         b"connection": CONNECTION,
         b"upgrade": UPGRADE,
         b"transfer-encoding": TRANSFER_ENCODING,
