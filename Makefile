@@ -45,8 +45,8 @@ format: .venv/.dev ## let the formatter and the safe fixes do their work
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/.dev ## measure the gate beside nginx and Envoy (needs nginx, wrk and a second core)
-	$(BIN)/python -m tests.bench
+bench: .venv/.dev ## measure the gate beside nginx and Envoy (needs nginx, wrk and a second core); BENCH="latency --rounds 5"
+	$(BIN)/python -m tests.bench $(BENCH)
 
 image: ## build the container image with buildah and send a request through it
 	deploy/image/build-and-try

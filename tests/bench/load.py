@@ -1,14 +1,12 @@
-"""Load by wrk, and what a run cost the process under test."""
+"""Load by wrk as fast as it goes, and what a run cost the process under test."""
 
-import os
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.peers import LOAD_CORE, Peer
+from tests.bench.peers import LOAD_CORE, Peer, cpu_seconds
 
-_TICKS = os.sysconf("SC_CLK_TCK")
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 
@@ -20,47 +18,32 @@ class Run:
     cpu_us: float
     p50_ms: float
     p99_ms: float
+    requests: int
     bad: int
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time that the process has used so far, all threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def resident_mb(pid: int) -> float:
-    """Resident memory of the process in MB (10^6 bytes)."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    raise RuntimeError(f"process {pid} has no VmRSS")
-
-
-def wrk_script(directory: Path, tokens: list[str]) -> Path:
-    """A wrk script that sends the passports in turn."""
-    listing = directory / "passports.txt"
-    listing.write_text("\n".join(tokens) + "\n")
-    path = directory / "turns.lua"
+def wrk_script(passports: Path, *, skip: int = 0, target: str = "/v1/search?q=bench") -> Path:
+    """A wrk script that sends the passports of a file in turn, after the first `skip` of them."""
+    path = passports.with_name(f"{passports.stem}-{skip}.lua")
+    # Requests are put together as they are sent: a hundred thousand whole ones would not fit.
     path.write_text(
-        f"""local requests, at = {{}}, 0
+        f"""local tokens, at = {{}}, {skip}
+local before, after
 function init(args)
-  for line in io.lines("{listing}") do
-    requests[#requests + 1] = wrk.format("GET", "/v1/search?q=bench",
-      {{["Host"] = "api.example", ["Authorization"] = "Passport " .. line,
-        ["User-Agent"] = "agent/1.0", ["Accept"] = "application/json"}})
-  end
+  for line in io.lines("{passports}") do tokens[#tokens + 1] = line end
+  before = "GET {target} HTTP/1.1\\r\\nHost: api.example\\r\\nAuthorization: Passport "
+  after = "\\r\\nUser-Agent: agent/1.0\\r\\nAccept: application/json\\r\\n\\r\\n"
 end
 function request()
-  at = at % #requests + 1
-  return requests[at]
+  at = at % #tokens + 1
+  return before .. tokens[at] .. after
 end
 """
     )
     return path
 
 
-def measure(peer: Peer, script: Path, seconds: int, connections: int) -> Run:
+def measure(peer: Peer, script: Path, seconds: float, connections: int) -> Run:
     """Send for `seconds` over `connections` keepalive connections from the other core."""
     before = cpu_seconds(peer.pid)
     said = subprocess.run(
@@ -82,6 +65,7 @@ def measure(peer: Peer, script: Path, seconds: int, connections: int) -> Run:
         used / max(total, 1) * 1e6,
         _milliseconds(_found(r"\n\s+50%\s+(\S+)", said)),
         _milliseconds(_found(r"\n\s+99%\s+(\S+)", said)),
+        total,
         faults,
     )
 

