@@ -135,6 +135,12 @@ KINDS = (
                 "text",
                 "`completed`; `upstream_failed`; `client_gone`; `cut` (passport expired or revoked, a malformed rest of the request, or the gate ended); `refused` (the log could not be written).",
             ),
+            Field(
+                "reason_code",
+                "text",
+                "Why the gate answered in the upstream's place: `upstream_unreachable`, `upstream_bad_response`, `upstream_timeout` or `overloaded`.",
+                always=False,
+            ),
             Field("released", "true or false", "Whether its charges were given back."),
             Field(
                 "settled_cents",

@@ -21,12 +21,13 @@ COUNT = st.integers(0, 2**70) | st.integers(0, 1000)
 CHARGES = st.builds(Charge, TEXT, st.just("rate"), st.just(60), COUNT, st.just(1), st.just("c"))
 TEXTS = (
     *("decision_id", "method", "target", "client", "decision", "reason_code", "constraint"),
-    *("access_mode", "action", "catalog", "policy", "trace_id", "tier", "passport_hash", "outcome"),
+    *("access_mode", "action", "catalog", "policy", "trace_id", "tier", "passport_hash"),
 )
 CHANGES = st.fixed_dictionaries(
     {},
     optional={
         **dict.fromkeys(TEXTS, TEXT),
+        "outcome": st.just("upstream_failed") | TEXT,
         "query": st.binary(max_size=20),
         "passport": st.sampled_from(PASSPORTS),
         "cost_cents": COUNT,

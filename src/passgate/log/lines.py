@@ -228,13 +228,17 @@ class Lines:
         if record.settled_cents is not None:
             settled = f',"settled_cents":{record.settled_cents}'
             quotes += 2
+        reason = ""
+        if record.outcome == "upstream_failed" and record.reason_code:
+            reason = f',"reason_code":"{record.reason_code}"'
+            quotes += 4
         millis = int(record.at.wall * 1000) + record.ms
         if millis // 1000 != self._second:
             self._turn(millis // 1000)
         moment = f"{self._second_text}{_MILLIS[millis % 1000]}"
         text = (
             f'{{"bytes":{record.bytes_out},"decision_id":"{record.decision_id}","kind":"outcome"'
-            f',"ms":{record.ms},"outcome":"{record.outcome}"'
+            f',"ms":{record.ms},"outcome":"{record.outcome}"{reason}'
             f',"released":{"true" if record.released else "false"},"seq":{seq}{settled}'
             f',"status":{record.status},"time":"{moment}","v":1}}'
         )
@@ -250,6 +254,8 @@ class Lines:
             "released": record.released,
             "status": record.status,
         }
+        if reason:
+            members["reason_code"] = record.reason_code
         if record.settled_cents is not None:
             members["settled_cents"] = record.settled_cents
         return _general("outcome", seq, moment, members)

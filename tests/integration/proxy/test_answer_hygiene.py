@@ -120,6 +120,7 @@ def check(upstream: RawUpstream, gate: WholeGate, case: AnswerCase, *, bytewise:
     assert outcome["status"] == case.status
     failed = bool(case.cut or case.code)
     assert outcome["outcome"] == ("upstream_failed" if failed else "completed")
+    assert outcome.get("reason_code", "") == case.code
 
     until(lambda: script.sent, "the upstream has sent all")
     if not case.reused:

@@ -123,6 +123,17 @@ def test_an_outcome_line_has_the_contracts_fields(lines: Lines) -> None:
     assert "settled_cents" not in read(lines.outcome(record(settled_cents=None), 3))
 
 
+def test_an_outcome_line_says_why_the_upstream_failed(lines: Lines) -> None:
+    """The reason that the client was told is in the line, and only where the upstream failed."""
+    failed = record(outcome="upstream_failed", reason_code="upstream_timeout")
+    assert read(lines.outcome(failed, 3))["reason_code"] == "upstream_timeout"
+    for other in (
+        record(outcome="upstream_failed", reason_code=""),
+        record(outcome="completed", reason_code="upstream_timeout"),
+    ):
+        assert "reason_code" not in read(lines.outcome(other, 3))
+
+
 def test_a_passport_line_keeps_the_claims_without_signature(lines: Lines) -> None:
     """Claims are an object; fractions are texts, as all numbers are integers."""
     held = passport(metadata={"score": 0.5, "tags": ["b", "a"]})
