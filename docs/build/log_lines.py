@@ -127,7 +127,17 @@ KINDS = (
         "outcome",
         "What became of a request that was allowed.",
         (
-            Field("bytes", "integer", "Bytes of the answer's body that were passed on."),
+            Field(
+                "bytes",
+                "integer",
+                "Bytes of the answer's body that were passed on; after a 101, all to the client.",
+            ),
+            Field(
+                "bytes_in",
+                "integer",
+                "Bytes of the request's body that were passed on, if any; after a 101, all from the client.",
+                always=False,
+            ),
             Field("decision_id", "text", "That of the decision."),
             Field("ms", "integer", "Milliseconds from the decision to the end."),
             Field(

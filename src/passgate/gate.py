@@ -123,6 +123,7 @@ class Gate:
         )
         self.log.append_event("config", {"policy": self.enforcer.world.policy.hash})
         self.proxy = Proxy(proxy_settings(config), self.enforcer)
+        self.keeper.on_change(lambda _: self.proxy.judge_streams())
         # Opened before the proxy and so closed after it: while requests in flight come to their
         # end, whoever probes hears "not ready" rather than nothing.
         await self._open_admin(rooms)

@@ -47,6 +47,7 @@ class Record:
     # The outcome, once there is one.
     outcome: str = ""  # completed | refused | cut | client_gone | upstream_failed
     status: int = 0
+    bytes_in: int = 0
     bytes_out: int = 0
     ms: int = 0
     settled_cents: int | None = None

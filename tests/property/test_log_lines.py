@@ -37,6 +37,7 @@ CHANGES = st.fixed_dictionaries(
         "trust_age_s": st.integers(0, 10**9),
         "enforced": st.booleans(),
         "status": st.integers(0, 999),
+        "bytes_in": st.integers(0, 2**50),
         "bytes_out": st.integers(0, 2**50),
         "ms": st.integers(0, 10**9),
         "settled_cents": st.none() | COUNT,

@@ -61,6 +61,7 @@ class AllowAll:
     outcomes: list[Finished] = field(default_factory=list)
     parked: list[tuple[Callable[[Step], None], Forward]] = field(default_factory=list)
     allowed: bool = True
+    asked: int = 0
     judged_limit: int = 1024
     answer_headers: bytes = b"Passport-Decision: allow\r\n"
     call_soon: Callable[..., object] | None = None
@@ -105,4 +106,5 @@ class AllowAll:
         self.outcomes.append(Finished(status, bytes_out, outcome, sent))
 
     def still_allowed(self, forward: Forward) -> bool:
+        self.asked += 1
         return self.allowed

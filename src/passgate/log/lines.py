@@ -232,13 +232,17 @@ class Lines:
         if record.outcome == "upstream_failed" and record.reason_code:
             reason = f',"reason_code":"{record.reason_code}"'
             quotes += 4
+        received = ""
+        if record.bytes_in:
+            received = f',"bytes_in":{record.bytes_in}'
+            quotes += 2
         millis = int(record.at.wall * 1000) + record.ms
         if millis // 1000 != self._second:
             self._turn(millis // 1000)
         moment = f"{self._second_text}{_MILLIS[millis % 1000]}"
         text = (
-            f'{{"bytes":{record.bytes_out},"decision_id":"{record.decision_id}","kind":"outcome"'
-            f',"ms":{record.ms},"outcome":"{record.outcome}"{reason}'
+            f'{{"bytes":{record.bytes_out}{received},"decision_id":"{record.decision_id}"'
+            f',"kind":"outcome","ms":{record.ms},"outcome":"{record.outcome}"{reason}'
             f',"released":{"true" if record.released else "false"},"seq":{seq}{settled}'
             f',"status":{record.status},"time":"{moment}","v":1}}'
         )
@@ -258,6 +262,8 @@ class Lines:
             members["reason_code"] = record.reason_code
         if record.settled_cents is not None:
             members["settled_cents"] = record.settled_cents
+        if record.bytes_in:
+            members["bytes_in"] = record.bytes_in
         return _general("outcome", seq, moment, members)
 
     def passport(self, passport: Passport, seq: int, wall: float) -> bytes:

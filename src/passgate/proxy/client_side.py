@@ -40,6 +40,9 @@ class ClientSide(Protocol):
     def cut(self) -> None:
         """The answer ends in its middle, and the client must see that it does."""
 
+    def unsent(self) -> int:
+        """Bytes told that the client has not taken yet; shrinks while it reads, however slowly."""
+
     def body_wanted(self) -> None:
         """The upstream takes bytes of the request's body (again)."""
 

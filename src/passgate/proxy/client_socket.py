@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from passgate.proxy.answers import render
 from passgate.proxy.steps import Answer
+from passgate.proxy.unsent import unsent
 
 if TYPE_CHECKING:
     from passgate.proxy.http1 import ServerConnection
@@ -41,6 +42,7 @@ class ClientSocket:
         "_plane",
         "_tls",
         "_transport",
+        "_unsent",
         "write",
     )
 
@@ -56,6 +58,7 @@ class ClientSocket:
         self._ending = False
         self._aborted = False
         self._dropped = 0
+        self._unsent = -1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio's, they only behave like them.
@@ -87,6 +90,15 @@ class ClientSocket:
         if self._paused and not self._aborted:
             self._paused = False
             self._transport.resume_reading()
+
+    def unsent(self) -> int:
+        """Bytes written that the client has not taken yet."""
+        return 0 if self._aborted else unsent(self._transport)
+
+    def _still_reads(self) -> bool:
+        """Whether the client has taken some of what is left for it since this was last asked."""
+        before, self._unsent = self._unsent, self.unsent()
+        return self._unsent > 0 and (before < 0 or self._unsent < before)
 
     def write_eof(self) -> bool:
         """Ends the sending side; False where the transport (TLS) cannot do that alone."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # RFC 9110 section 9.2.2; TRACE never gets here.
 _IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
+_UNMEASURED: Final = -1
 
 
 class Exchange:
@@ -31,8 +32,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_begun_at",
         "_body",
+        "_bytes_in",
         "_bytes_out",
         "_client",
         "_client_full",
@@ -46,7 +47,9 @@ class Exchange:
         "_sent",
         "_status",
         "_streams",
+        "_unsent",
         "_upstream",
+        "_upstream_full",
         "bodiless",
         "last",
         "ready",
@@ -71,11 +74,13 @@ class Exchange:
         self._body = body
         self._streams = streams
         self._upstream: UpstreamConnection | None = None
-        self._begun_at = plane.now
         self._deadline = 0.0
         self._status = 0
+        self._bytes_in = 0
         self._bytes_out = 0
+        self._unsent = _UNMEASURED
         self._client_full = False
+        self._upstream_full = False
         self._retried = False
         self._sent = False
         self._over = False
@@ -122,6 +127,7 @@ class Exchange:
         self.request_sent = True
         self._deadline = plane.now + plane.slack + plane.upstream.first_byte_timeout
         if body is not None and (body or request.length):
+            self._bytes_in = len(body)
             upstream.begin(self, b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body))
         elif request.upgrade:
             upstream.begin(
@@ -137,6 +143,7 @@ class Exchange:
         upstream = self._upstream
         assert upstream is not None
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._bytes_in += len(data)
         if self._request.length == CHUNKED:
             end = b"0\r\n\r\n" if last else b""
             data = b"%x\r\n%b\r\n%b" % (len(data), data, end) if data else end
@@ -146,6 +153,10 @@ class Exchange:
             self.ready = False
             if not self._status:
                 self._deadline = plane.now + plane.slack + plane.upstream.first_byte_timeout
+        if self._status and not self._client_full:
+            # Answered already, and still reading: what comes in keeps both ways open.
+            plane = self._plane
+            self._deadline = plane.now + plane.slack + plane.upstream.idle_timeout
         if data:
             upstream.write(data)
 
@@ -170,7 +181,7 @@ class Exchange:
     def client_full(self) -> None:
         """The client does not read as fast as the upstream sends."""
         self._client_full = True
-        self._deadline = self._plane.now + self._plane.slack + self._plane.limits.body_idle_timeout
+        self._measure_soon()
         if self._upstream is not None:
             self._upstream.pause()
 
@@ -189,20 +200,39 @@ class Exchange:
             self._client.cut()
 
     def sweep(self, now: float, judge: bool) -> None:
-        """Called every tick; `judge` once a second: may an open stream still go on?"""
+        """Called every tick; `judge`: may an open exchange still go on?"""
         if self._deadline and now >= self._deadline:
-            if self._client_full:
-                self._drop_upstream()
-                self._end("client_gone")
-                self._client.cut()
-            else:
-                self._fail("upstream_timeout")
-        elif (
-            judge
-            and now - self._begun_at >= 1.0
-            and not self._plane.enforcement.still_allowed(self._forward)
-        ):
+            self._overdue(now)
+        elif judge and not self._plane.enforcement.still_allowed(self._forward):
             self.cut()
+
+    def _overdue(self, now: float) -> None:
+        """A deadline has passed. Whoever takes what waits for it, however slowly, gets another."""
+        plane = self._plane
+        upstream = self._upstream
+        if self._client_full:
+            patience = plane.limits.body_idle_timeout
+            left = self._client.unsent()
+        elif self._upstream_full and upstream is not None:
+            patience = plane.upstream.idle_timeout
+            left = upstream.unsent()
+        else:
+            self._fail("upstream_timeout")
+            return
+        before, self._unsent = self._unsent, left
+        if before == _UNMEASURED or left < before:
+            self._deadline = now + patience
+        elif self._client_full:
+            self._drop_upstream()
+            self._end("client_gone")
+            self._client.cut()
+        else:
+            self._fail("upstream_timeout")
+
+    def _measure_soon(self) -> None:
+        """A side does not keep up: measured at the next tick, judged by that a timeout later."""
+        self._unsent = _UNMEASURED
+        self._deadline = self._plane.now
 
     # What the upstream connection tells.
 
@@ -281,15 +311,20 @@ class Exchange:
         """The upstream does not read as fast as the client sends."""
         if self._streams and not self.request_sent:
             self.ready = False
-            plane = self._plane
-            self._deadline = plane.now + plane.slack + plane.upstream.idle_timeout
+            self._upstream_full = True
+            self._measure_soon()
             self._client.body_unwanted()
 
     def upstream_drained(self) -> None:
         """The upstream has caught up."""
         if self._streams and not self.request_sent:
             self.ready = True
-            self._deadline = 0.0
+            self._upstream_full = False
+            if self._status and not self._client_full:
+                plane = self._plane
+                self._deadline = plane.now + plane.slack + plane.upstream.idle_timeout
+            elif not self._client_full:
+                self._deadline = 0.0
             self._client.body_wanted()
 
     # Ends.
@@ -325,6 +360,8 @@ class Exchange:
     def _end(self, outcome: str) -> None:
         self._over = True
         self._plane.inflight -= 1
+        if self._bytes_in:
+            self._forward.record.bytes_in = self._bytes_in
         self._plane.enforcement.finished(
             self._forward, self._status, self._bytes_out, outcome, sent=self._sent
         )

@@ -126,6 +126,7 @@ class ServerConnection(ClientSocket):
 
     def resume_writing(self) -> None:
         self._full = False
+        self._unsent = -1
         if self._tunnel is not None:
             self._tunnel.client_drained()
         elif self._exchange is not None:
@@ -303,8 +304,11 @@ class ServerConnection(ClientSocket):
         self._deadline = 0.0
         state = self._state
         if self._ending or self._full or state == _SKIPPING:
-            # What was answered is not taken, or not followed up: nobody is there to be told.
-            self.abort()
+            if (self._ending or self._full) and self._still_reads():
+                self._deadline = now + self._plane.limits.body_idle_timeout
+            else:
+                # What was answered is not taken, or not followed up: nobody is there to be told.
+                self.abort()
         elif state != _HEAD:
             self._refuse_body(Fault(408, "The request body did not come in time."))
         elif self._buffer:

@@ -110,6 +110,13 @@ class Proxy:
             plane.pool = pool
         plane.adopt(settings)
 
+    def judge_streams(self) -> None:
+        """Has what is under way judged anew within 50 ms, because what is trusted has changed.
+
+        Without it that happens once a second; `cut_on_revocation` false leaves all as it is.
+        """
+        self._plane.judge_soon()
+
     async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109 - it cuts, it does not raise
         """Stops accepting, lets requests finish for up to `timeout` seconds, then cuts the rest.
 

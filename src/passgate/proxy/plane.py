@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SLOWEST_TICK = 0.25
 _FASTEST_TICK = 0.01
+_JUDGE_EVERY = 1.0  # seconds between looks at open exchanges, for those whose passport expires
+_JUDGE_APART = 0.05  # the least between two looks, however often what is trusted changes
 
 
 class Plane:
@@ -28,9 +30,11 @@ class Plane:
     """
 
     __slots__ = (
+        "_again",
         "_date_second",
+        "_judged_at",
+        "_judging",
         "_loop",
-        "_next_revocation_check",
         "_timer",
         "_wall",
         "connections",
@@ -68,7 +72,9 @@ class Plane:
         self.draining = False
         self.date_line = b""
         self.now = loop.time()
-        self._next_revocation_check = self.now + 1.0
+        self._again = False
+        self._judged_at = self.now
+        self._judging: asyncio.TimerHandle | None = None
         self.pool: UpstreamPool
         self.adopt(settings)
         self._mark_date()
@@ -95,9 +101,19 @@ class Plane:
 
     def stop(self) -> None:
         """Stops the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._judging):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._judging = None
+
+    def judge_soon(self) -> None:
+        """Has every open exchange and tunnel judged anew within 50 ms.
+
+        For when the trust has changed: a change a millisecond costs no more than twenty a second.
+        """
+        if self._timer is not None and self._judging is None:
+            at = max(self._loop.time(), self._judged_at + _JUDGE_APART)
+            self._judging = self._loop.call_at(at, self._judge)
 
     def left(self, connection: "ServerConnection") -> None:
         """A client's connection is gone."""
@@ -115,10 +131,20 @@ class Plane:
         self.now = now = self._loop.time()
         self._timer = self._loop.call_later(self.tick, self._sweep)
         self._mark_date()
-        judge = self.upstream.cut_on_revocation and now >= self._next_revocation_check
+        again, self._again = self._again, False
+        self._look(now, judge=again or now >= self._judged_at + _JUDGE_EVERY)
+        self.pool.sweep(now)
+
+    def _judge(self) -> None:
+        self._judging = None
+        # What was decided before the change may begin after this look: it waited for its record.
+        self._again = True
+        self._look(self.now, judge=True)
+
+    def _look(self, now: float, *, judge: bool) -> None:
         if judge:
-            self._next_revocation_check = now + 1.0
+            self._judged_at = self._loop.time()
+            judge = self.upstream.cut_on_revocation
         # A copy, since a deadline that fires removes its connection.
         for connection in tuple(self.connections):
             connection.sweep(now, judge)
-        self.pool.sweep(now)

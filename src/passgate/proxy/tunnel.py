@@ -1,7 +1,7 @@
 """Bytes both ways after a 101, for WebSocket and any other protocol, without reading them."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from passgate.proxy.steps import Forward
 from passgate.proxy.upstream_http1 import UpstreamConnection
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from passgate.proxy.http1 import ServerConnection
     from passgate.proxy.plane import Plane
 
+_UNMEASURED: Final = -1
+
 
 class Tunnel:
     """Two connections joined after an upgrade.
@@ -17,11 +19,12 @@ class Tunnel:
     Each side is read only as fast as the other takes it. When one side ends its sending, the other
     is told (half-close) where the transport can; it is over when both have ended, when either is
     lost, when nothing moved for `upstream.idle_timeout`, or when the passport is no longer good.
-    `ended` hears once of the bytes sent to the client and the outcome.
+    What a side takes of what waits for it is a movement too, however slow. `ended` hears once of
+    the bytes sent to the client and the outcome; those from the client are in the record.
     """
 
     __slots__ = (
-        "_begun_at",
+        "_bytes_in",
         "_bytes_out",
         "_client",
         "_client_ended",
@@ -30,6 +33,7 @@ class Tunnel:
         "_forward",
         "_over",
         "_plane",
+        "_unsent",
         "_upstream",
         "_upstream_ended",
     )
@@ -47,15 +51,17 @@ class Tunnel:
         self._client = client
         self._upstream = upstream
         self._ended = ended
+        self._bytes_in = 0
         self._bytes_out = 0
+        self._unsent = _UNMEASURED
         self._client_ended = False
         self._upstream_ended = False
         self._over = False
-        self._begun_at = plane.now
         self._deadline = plane.now + plane.slack + plane.upstream.idle_timeout
 
     def from_client(self, data: bytes) -> None:
         """Bytes for the upstream."""
+        self._bytes_in += len(data)
         self._deadline = self._plane.now + self._plane.slack + self._plane.upstream.idle_timeout
         self._upstream.write(data)
 
@@ -67,18 +73,22 @@ class Tunnel:
 
     def client_full(self) -> None:
         """The client does not keep up."""
+        self._stalled()
         self._upstream.pause()
 
     def client_drained(self) -> None:
         """The client has caught up."""
+        self._deadline = self._plane.now + self._plane.slack + self._plane.upstream.idle_timeout
         self._upstream.resume()
 
     def upstream_full(self) -> None:
         """The upstream does not keep up."""
+        self._stalled()
         self._client.pause()
 
     def upstream_drained(self) -> None:
         """The upstream has caught up."""
+        self._deadline = self._plane.now + self._plane.slack + self._plane.upstream.idle_timeout
         self._client.resume()
 
     def client_ended(self) -> bool:
@@ -111,17 +121,29 @@ class Tunnel:
 
     def sweep(self, now: float, judge: bool) -> None:
         """Called every tick, as for an exchange."""
-        if now >= self._deadline or (
-            judge
-            and now - self._begun_at >= 1.0
-            and not self._plane.enforcement.still_allowed(self._forward)
+        if (now >= self._deadline and not self._still_moves(now)) or (
+            judge and not self._plane.enforcement.still_allowed(self._forward)
         ):
             self._end("cut")
+
+    def _still_moves(self, now: float) -> bool:
+        """Whether either side has taken some of what waits for it since the last deadline."""
+        before, self._unsent = self._unsent, self._client.unsent() + self._upstream.unsent()
+        if self._unsent and (before == _UNMEASURED or self._unsent < before):
+            self._deadline = now + self._plane.upstream.idle_timeout
+            return True
+        return False
+
+    def _stalled(self) -> None:
+        """A side does not keep up: measured at the next tick, judged by that an idle time later."""
+        self._unsent = _UNMEASURED
+        self._deadline = self._plane.now
 
     def _end(self, outcome: str) -> None:
         if self._over:
             return
         self._over = True
+        self._forward.record.bytes_in = self._bytes_in
         if outcome == "completed":
             # Each side flushes what it still has for its peer.
             self._upstream.close()

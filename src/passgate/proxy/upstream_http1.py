@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 from passgate.proxy.chunked import ChunkedReader
 from passgate.proxy.grammar import BREAKS_LINE
 from passgate.proxy.response_head import CHUNKED, UNTIL_CLOSE, ResponseHead, ResponseReader
+from passgate.proxy.unsent import unsent
 
 if TYPE_CHECKING:
     from passgate.proxy.exchange import Exchange
@@ -119,6 +120,10 @@ class UpstreamConnection:
         self._exchange = None
         held, self._held = self._held, b""
         return held
+
+    def unsent(self) -> int:
+        """Bytes written that the upstream has not taken yet."""
+        return 0 if self.gone else unsent(self._transport)
 
     def write_eof(self) -> bool:
         """Ends the sending side; False where the transport (TLS) cannot do that alone."""

@@ -120,6 +120,7 @@ def test_an_outcome_line_has_the_contracts_fields(lines: Lines) -> None:
         "time": "2027-01-15T08:00:00.257Z",
         "v": 1,
     }
+    assert read(lines.outcome(record(bytes_in=7), 3))["bytes_in"] == 7
     assert "settled_cents" not in read(lines.outcome(record(settled_cents=None), 3))
 
 
