@@ -6,7 +6,6 @@ from typing import Any, Final, NoReturn
 
 from passgate.core.headers import SortedHeaders
 from passgate.core.reasons import Refusal
-from passgate.core.strict_json import has_lone_surrogate
 
 MAX_DEPTH: Final = 64
 """Objects and arrays inside one another in a judged body."""
@@ -21,6 +20,9 @@ _CHARSET: Final = re.compile(rb'[; \t]charset="?([^"; \t]*)', re.IGNORECASE)
 # To the end where a string is not closed: looked through again from each quote in it, it would take
 # time by the square.
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_WHOLE_ESCAPE: Final = re.compile(
+    rb"\\(?:[^u]|u(?![dD][89a-fA-F])|u[dD][89abAB]..\\u[dD][c-fC-F])", re.DOTALL
+)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _ONE_BRACKET: Final = bytes.maketrans(b"{}", b"[]")
 _DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,17})(?:\.([0-9]{1,17}))?")
@@ -63,9 +65,11 @@ def judge_body(body: bytes, headers: SortedHeaders) -> Any | Refusal:
         value = _DECODER.decode(body.decode("utf-8"))
     except ValueError:  # also UnicodeDecodeError and JSONDecodeError
         return _NOT_JSON
-    # Halves come only by escapes; readers that make one character of all of them may find two
-    # members of one name where this one finds two names.
-    return _NOT_JSON if b"\\u" in body and has_lone_surrogate(value) else value
+    # RFC 8259 section 8.2 leaves open what a reader makes of half a pair: where all of them become
+    # one character, two names may become one. Halves come only by escapes, and those are sound.
+    if b"\\u" in body and b"\\" in _WHOLE_ESCAPE.sub(b"", body):
+        return _NOT_JSON
+    return value
 
 
 def plain_decimal(text: str) -> tuple[int, int] | None:

@@ -35,7 +35,7 @@ def loads(raw: bytes) -> Any:
         raise ValueError(f"JSON is nested deeper than {MAX_DEPTH}, or its brackets do not match")
     text = raw.decode("utf-8")  # UnicodeDecodeError is a ValueError
     value = _DECODER.decode(text)
-    if "\\u" in text and has_lone_surrogate(value):
+    if "\\u" in text and _has_lone_surrogate(value):
         raise ValueError("JSON holds half of a surrogate pair")
     return value
 
@@ -51,17 +51,13 @@ def _too_deep(raw: bytes) -> bool:
     return bool(brackets)
 
 
-def has_lone_surrogate(value: Any) -> bool:
-    """Whether a text anywhere in a decoded value holds half of a surrogate pair.
-
-    RFC 8259 section 8.2 leaves open what readers make of it; some make U+FFFD of every one.
-    """
+def _has_lone_surrogate(value: Any) -> bool:
     if type(value) is str:
         return _SURROGATE.search(value) is not None
     if type(value) is dict:
-        return any(has_lone_surrogate(part) for pair in value.items() for part in pair)
+        return any(_has_lone_surrogate(part) for pair in value.items() for part in pair)
     if type(value) is list:
-        return any(has_lone_surrogate(part) for part in value)
+        return any(_has_lone_surrogate(part) for part in value)
     return False
 
 

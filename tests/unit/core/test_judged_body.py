@@ -98,6 +98,9 @@ def test_other_types_and_codings_are_415(content_type: str, encoding: str) -> No
         b'{"a": 1}\x0b',
         b'{"a": "\\ud83d"}',
         b'{"a": "\\ude00\\ud83d"}',
+        b'{"a": "\\uD83D\\u0041"}',
+        b'{"a": "\\ud83d\\\\ude00"}',
+        b'{"a": "\\ud83d\\ude00\\ude00"}',
         b'{"\\ud800": 1, "\\ud801": 2}',
         b'{"a": [{"b": ["\\udfff"]}]}',
     ],
@@ -106,6 +109,13 @@ def test_what_is_not_exactly_one_json_text_is_refused(body: bytes) -> None:
     found = judge_body(body, headers())
     assert isinstance(found, Refusal)
     assert (found.code, found.http_status) == ("request_malformed", 400)
+
+
+def test_what_looks_like_an_escape_is_none() -> None:
+    """A backslash that is escaped begins no other escape; all other escapes are whole."""
+    body = b'["\\\\ud800", "\\\\\\\\ud800", "\\uD7FF\\ue000", "\\n\\"\\/"]'
+
+    assert judge_body(body, headers()) == ["\\ud800", "\\\\ud800", "\ud7ff\ue000", '\n"/']
 
 
 def test_whole_pairs_and_long_numbers_are_fine() -> None:
