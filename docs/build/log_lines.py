@@ -91,7 +91,7 @@ KINDS = (
             Field(
                 "facts",
                 "object",
-                "What the route declares and was read: `route`, `amount`, `currency`, `vendor`, `resource`, `domain`, `content_type`, `body_bytes`.",
+                "What the route declares and was read: `route`, `amount`, `currency`, `vendor`, `resource`, `domain`, `content_type`, `body_bytes`; and `client_certificate`, the name in the verified certificate of the connection's client.",
                 always=False,
             ),
             _GATE,

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -30,9 +29,11 @@ from passgate.settings import (
     log_settings,
     make_world,
     proxy_settings,
+    watched_files,
 )
 from passgate.sync.keeper import Keeper, TrustChange
 from passgate.tally import Histogram, Tally
+from passgate.watch import Watch
 
 _logger = structlog.get_logger("passgate")
 _WATCH_S = 1.0
@@ -65,6 +66,7 @@ class Gate:
         self._coming: World | None = None
         self.serving = False
         self._troubles: dict[str, str] = {}
+        self._files = Watch(watched_files(self.config))
         self.loaded_at = self.committed_at = clock()
         self.admin_addresses: list[str] = []
 
@@ -174,6 +176,8 @@ class Gate:
     async def reload(self) -> Reloaded:
         """Builds the whole new world and swaps it in, or keeps the old one and says why."""
         async with self._reloading:
+            # What is read now is not read again for the same change.
+            self._files.changed()
             try:
                 loaded = load_config(self.config.file, self._environ)
                 fixed = needs_restart(self.config, loaded.config)
@@ -191,6 +195,7 @@ class Gate:
                 return Reloaded(problems)
             self.log.adopt(log_settings(loaded.config))
             self.config = loaded.config
+            self._files.follow(watched_files(loaded.config))
             self.loaded_at = self.clock()
             self.enforcer.floods.limit = loaded.config.limits.refusals_per_second
             self.tally.reloads["ok"] += 1
@@ -205,7 +210,8 @@ class Gate:
             self.proxy.reconfigure(proxy_settings(config))
         except OSError as error:
             raise PassgateError(
-                f"a file of upstream.tls cannot be used: {error.filename or error.strerror}"
+                f"a file of listen.tls or upstream.tls cannot be used: "
+                f"{error.filename or error.strerror}"
             ) from error
         self._coming = world
         try:
@@ -221,18 +227,11 @@ class Gate:
         self.committed_at = self.clock()
 
     async def _watch(self) -> None:
-        """Reloads when the file changes; a stat a second costs less than any notification is worth.
-
-        What is compared includes the inode, so that an editor's rename and a ConfigMap's swapped
-        link are seen too.
-        """
-        seen = _stamp(self.config.file)
+        """Reloads when a file changes; a stat a second costs less than any notification would."""
         while True:
             await asyncio.sleep(_WATCH_S)
             self._tell_troubles()
-            stamp = _stamp(self.config.file)
-            if stamp not in (seen, None):
-                seen = stamp
+            if self._files.changed():
                 await self.reload()
 
     def _tell_troubles(self) -> None:
@@ -241,6 +240,8 @@ class Gate:
         log = self.log.status()
         now["log"] = "" if log.healthy else log.error
         now["ledger"] = self.ledger.trouble
+        for use, validity in self.proxy.validities.items():
+            now[f"certificate of {use}"] = validity.warning(self.clock().wall)
         for name, error in now.items():
             before = self._troubles.get(name, "")
             if error and error != before:
@@ -263,11 +264,3 @@ def _shown(address: Any) -> str:
     if not isinstance(address, tuple):
         return f"unix:{address}"
     return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
-
-
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size

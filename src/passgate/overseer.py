@@ -28,7 +28,7 @@ class Overseer:
 
         `age_s` says how long ago what stands there was last true: a connection accepted needs none,
         the log its last commit, the ledger its last snapshot, a configuration its loading, a source
-        its last reading.
+        its last reading. A certificate that ends is told, and makes nothing unready.
         """
         gate = self._gate
         now = gate.clock()
@@ -65,6 +65,15 @@ class Overseer:
                 "warning": gate.reload_error,
             },
         ]
+        rows += [
+            {
+                "name": f"certificate of {use}",
+                "ok": now.wall < validity.ends_at,
+                "expires_at": int(validity.ends_at),
+                "warning": validity.warning(now.wall),
+            }
+            for use, validity in gate.proxy.validities.items()
+        ]
         loaded = True
         stale_issuers: dict[str, bool] = {}
         for row in gate.keeper.status():
@@ -97,9 +106,17 @@ class Overseer:
         log = gate.log.status()
         cache = gate.enforcer.cache
         rows = gate.keeper.status()
+        now = gate.clock().wall
         return {
             "passgate_inflight_requests": gate.enforcer.inflight,
             "passgate_connections": gate.proxy.connections,
+            "passgate_connections_refused_total": {
+                (reason,): count for reason, count in gate.proxy.turned_away.items()
+            },
+            "passgate_certificate_expiry_seconds": {
+                (use,): int(validity.ends_at - now)
+                for use, validity in gate.proxy.validities.items()
+            },
             "passgate_trust_age_seconds": {
                 (row["issuer"], row["kind"]): row["age_s"]
                 for row in rows

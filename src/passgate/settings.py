@@ -1,8 +1,11 @@
 """From the configuration to what each room is told; the only place that knows both sides."""
 
+from pathlib import Path
+
 from passgate.admin.app import Token
 from passgate.config import Config, build_issuers, build_policy
 from passgate.config.model import Address, Source
+from passgate.core.client_address import TrustedProxies
 from passgate.log import LogSettings
 from passgate.proxy.refusals import Surface
 from passgate.proxy.settings import (
@@ -15,6 +18,7 @@ from passgate.proxy.settings import (
 )
 from passgate.proxy.world import World
 from passgate.sync.settings import IssuerSettings, Location
+from passgate.watch import stamps
 
 
 def make_world(config: Config) -> World:
@@ -90,7 +94,9 @@ def proxy_settings(config: Config) -> ProxySettings:
             secure=url.scheme == "https",
             tls=UpstreamTls()
             if tls is None
-            else UpstreamTls(tls.ca, tls.cert, tls.key, tls.server_name),
+            else UpstreamTls(
+                tls.ca, tls.cert, tls.key, tls.server_name, stamps(_upstream_files(config))
+            ),
             connect_timeout=upstream.connect_timeout_s,
             first_byte_timeout=upstream.first_byte_timeout_s,
             idle_timeout=upstream.idle_timeout_s,
@@ -106,11 +112,40 @@ def proxy_settings(config: Config) -> ProxySettings:
             body_idle_timeout=limits.body_idle_timeout_s,
             keepalive_timeout=limits.keepalive_timeout_s,
             connections=limits.connections,
+            per_client=limits.connections_per_client or 0,
         ),
         listen_tls=None
         if listen_tls is None
-        else ListenTls(listen_tls.cert, listen_tls.key, listen_tls.client_ca),
+        else ListenTls(
+            listen_tls.cert,
+            listen_tls.key,
+            listen_tls.client_ca,
+            listen_tls.client_auth == "optional",
+            stamps(_listen_files(config)),
+        ),
+        trusted_proxies=TrustedProxies(config.listen.trusted_proxies),
+        proxy_protocol=config.listen.proxy_protocol == "v2",
+        proxy_protocol_from=TrustedProxies(config.listen.proxy_protocol_from),
     )
+
+
+def watched_files(config: Config) -> list[Path]:
+    """The files that make another configuration when they change: its own, and those it names.
+
+    Those of issuers are followed by the keeper, which needs no reload for them.
+    """
+    named = (config.file, config.catalog.file, *_listen_files(config), *_upstream_files(config))
+    return [file for file in named if file is not None]
+
+
+def _listen_files(config: Config) -> tuple[Path | None, ...]:
+    tls = config.listen.tls
+    return () if tls is None else (tls.cert, tls.key, tls.client_ca)
+
+
+def _upstream_files(config: Config) -> tuple[Path | None, ...]:
+    tls = config.upstream.tls
+    return () if tls is None else (tls.ca, tls.cert, tls.key)
 
 
 def _endpoint(address: Address) -> Endpoint:

@@ -21,15 +21,28 @@ class Authority:
         self.cert = directory / f"{name}.pem"
         self.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, hosts: tuple[str, ...] = ()) -> tuple[Path, Path]:
-        """Certificate and key files for `name`, valid for `hosts` (names or addresses)."""
+    def issue(
+        self,
+        name: str,
+        hosts: tuple[str, ...] = (),
+        *,
+        uris: tuple[str, ...] = (),
+        subject: x509.Name | None = None,
+        lifetime: dt.timedelta = dt.timedelta(days=1),
+    ) -> tuple[Path, Path]:
+        """Certificate and key files for `name`, valid for `hosts` (names or addresses).
+
+        `lifetime` runs from now; a negative one makes a certificate that has expired already.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [
+        names: list[x509.GeneralName] = [
             x509.IPAddress(ipaddress.ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
             for host in hosts
         ]
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._sign(subject, key.public_key(), names, ca=False)
+        names += [x509.UniformResourceIdentifier(uri) for uri in uris]
+        if subject is None:
+            subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        certificate = self._sign(subject, key.public_key(), names, ca=False, lifetime=lifetime)
         cert_file = self._directory / f"{name}.pem"
         key_file = self._directory / f"{name}.key"
         cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -46,9 +59,10 @@ class Authority:
         self,
         subject: x509.Name,
         key: ec.EllipticCurvePublicKey,
-        names: list[x509.IPAddress | x509.DNSName],
+        names: list[x509.GeneralName],
         *,
         ca: bool,
+        lifetime: dt.timedelta = dt.timedelta(days=1),
     ) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
         builder = (
@@ -58,7 +72,7 @@ class Authority:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(days=1))
+            .not_valid_after(now + lifetime)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(

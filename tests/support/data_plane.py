@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, TypeVar
 
 import uvloop
@@ -54,9 +54,13 @@ def data_plane(
     listen: Endpoint | None = None,
     listen_tls: ListenTls | None = None,
     plain_asyncio: bool = False,
+    listener: Mapping[str, Any] | None = None,
     **upstream_settings: Any,
 ) -> Iterator[DataPlane]:
-    """A data plane on a free port before 127.0.0.1:`upstream`; nothing of it is left afterwards."""
+    """A data plane on a free port before 127.0.0.1:`upstream`; nothing of it is left afterwards.
+
+    `listener` are more of the `ProxySettings`.
+    """
     gate = gate or AllowAll()
     endpoint = Endpoint("127.0.0.1", upstream) if isinstance(upstream, int) else upstream
     settings = ProxySettings(
@@ -64,6 +68,7 @@ def data_plane(
         UpstreamSettings(endpoint, **upstream_settings),
         limits or Limits(),
         listen_tls,
+        **(listener or {}),
     )
     loop = asyncio.new_event_loop() if plain_asyncio else uvloop.new_event_loop()
     failures: list[dict[str, Any]] = []

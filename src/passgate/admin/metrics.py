@@ -37,7 +37,15 @@ METRICS = (
     MetricRow("passgate_request_seconds", "histogram", (),
               "Seconds from a whole request head to the end of the exchange."),
     MetricRow("passgate_inflight_requests", "gauge", (), "Requests forwarded and not yet ended."),
-    MetricRow("passgate_connections", "gauge", (), "Client connections that are open."),
+    MetricRow("passgate_connections", "gauge", (),
+              "Client connections that are open, TLS handshakes included."),
+    MetricRow("passgate_connections_refused_total", "counter", ("reason",),
+              "Client connections that were not served: a limit (`connections`, "
+              "`connections_per_client`), a missing or bad `proxy_header`, an unfinished TLS "
+              "`handshake`."),
+    MetricRow("passgate_certificate_expiry_seconds", "gauge", ("use",),
+              "Seconds until the gate's certificate for `listen` or `upstream` ends; negative "
+              "afterwards."),
     MetricRow("passgate_trust_age_seconds", "gauge", ("issuer", "kind"),
               "Seconds since an issuer's keys or revocations were last read or confirmed."),
     MetricRow("passgate_sync_failures_total", "counter", ("issuer", "kind"),

@@ -55,8 +55,9 @@ class Key:
     """One row. `path` has `[]` for the entries of a list and `*` for a name the operator chooses.
 
     `default` is in the notation of gate.yaml. `doc` is one sentence for the reference page.
-    `restart`: a change takes effect only when the gate starts anew. `lacks` completes "this version
-    does not have ..."; `only` are then the values that need nothing of it, none meaning that the
+    `restart`: a change takes effect only when the gate starts anew; of a section that is whether it
+    is there, for its keys have rows of their own. `lacks` completes "this version does not have
+    ..."; `only` are then the values that need nothing of it, none meaning that the
     key is refused whatever it holds.
     """
 
@@ -143,15 +144,38 @@ KEYS: Final[tuple[Key, ...]] = (
         [],
         "Proxies before the gate whose word on the client's address counts: networks, or `unix`.",
     ),
+    Key(
+        "listen.proxy_protocol",
+        choice("none", "v2"),
+        "none",
+        "`v2`: every connection begins with a PROXY protocol header of version 2, before TLS.",
+        restart=True,
+    ),
+    Key(
+        "listen.proxy_protocol_from",
+        a_list_of(A_NETWORK, "networks"),
+        [],
+        "Who may send that header, and nobody else may connect; compulsory with `v2`.",
+    ),
     Key("listen.tls", A_SECTION_OR_NULL, None, "TLS for agents.", restart=True),
-    Key("listen.tls.cert", A_FILE, COMPULSORY, "PEM file of the certificate chain.", restart=True),
-    Key("listen.tls.key", A_FILE, COMPULSORY, "PEM file of its private key.", restart=True),
+    Key(
+        "listen.tls.cert",
+        A_FILE,
+        COMPULSORY,
+        "PEM file of the certificate chain; read again when it changes.",
+    ),
+    Key("listen.tls.key", A_FILE, COMPULSORY, "PEM file of its private key."),
     Key(
         "listen.tls.client_ca",
         or_null(A_FILE),
         None,
-        "PEM file of authorities; with it every client must present a certificate of theirs.",
-        restart=True,
+        "PEM file of authorities; with it clients must present a certificate of theirs.",
+    ),
+    Key(
+        "listen.tls.client_auth",
+        choice("required", "optional"),
+        "required",
+        "With `client_ca`: `optional` lets clients without any certificate in as well.",
     ),
     Key("admin", A_SECTION, {}, "The listener for operators."),
     Key(
@@ -638,7 +662,13 @@ KEYS: Final[tuple[Key, ...]] = (
         "limits.connections",
         whole_number(1, 1_000_000),
         10_000,
-        "Connections at a time.",
+        "Connections at a time, counted from when they are accepted.",
+    ),
+    Key(
+        "limits.connections_per_client",
+        or_null(whole_number(1, 1_000_000)),
+        None,
+        "Connections at a time from one address (IPv6: /64), but for `listen.trusted_proxies`.",
     ),
     Key(
         "limits.drain_timeout",

@@ -7,8 +7,8 @@ from pathlib import Path
 from passgate.config.assembly import assemble
 from passgate.config.catalog_file import read_catalog
 from passgate.config.environment import expand
-from passgate.config.keys import KEYS
-from passgate.config.kinds import BAD, At
+from passgate.config.keys import KEYS, Key
+from passgate.config.kinds import BAD, At, Section
 from passgate.config.model import Config
 from passgate.config.problems import Problem, Problems
 from passgate.config.reading import read_tree
@@ -65,16 +65,18 @@ def needs_restart(old: Config, new: Config) -> list[str]:
         for row in KEYS
         if row.restart
         and "*" not in row.path
-        and _value_at(old, row.path) != _value_at(new, row.path)
-    ]
-    # A section and a key in it would say the same twice.
-    changed = [
-        path for path in changed if not any(other.startswith(f"{path}.") for other in changed)
+        and _part(row, _value_at(old, row.path)) != _part(row, _value_at(new, row.path))
     ]
     # What is effective shows where a secret is read, not whether it is another one now.
     if old.admin != new.admin and not any(path.startswith("admin.") for path in changed):
         changed.append("admin.token")
     return changed
+
+
+def _part(row: Key, value: object) -> object:
+    """What of a value only a new start can change: of a section whether it is there, for its keys
+    have rows of their own."""
+    return value is None if isinstance(row.kind, Section) else value
 
 
 def _value_at(config: Config, path: str) -> object:

@@ -92,20 +92,23 @@ class GateConfig:
 
 @dataclass(frozen=True, slots=True)
 class ListenTlsConfig:
-    """Section `listen.tls`: PEM files; with `client_ca` every client must present a certificate."""
+    """Section `listen.tls`: PEM files. `client_auth` is `required` or `optional`."""
 
     cert: Path
     key: Path
     client_ca: Path | None
+    client_auth: str
 
 
 @dataclass(frozen=True, slots=True)
 class ListenConfig:
-    """Section `listen`. `public_url` has no final slash."""
+    """Section `listen`. `public_url` has no final slash, `proxy_protocol` is `none` or `v2`."""
 
     address: Address
     public_url: str | None
-    trusted_proxies: tuple[Network, ...]
+    trusted_proxies: tuple[Network | str, ...]
+    proxy_protocol: str
+    proxy_protocol_from: tuple[Network | str, ...]
     tls: ListenTlsConfig | None
 
 
@@ -270,6 +273,7 @@ class LimitsConfig:
     body_idle_timeout_s: float
     keepalive_timeout_s: float
     connections: int
+    connections_per_client: int | None
     drain_timeout_s: float
     refusals_per_second: int
 

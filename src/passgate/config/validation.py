@@ -13,6 +13,7 @@ from passgate.config.environment import open_to_others
 from passgate.config.kinds import BAD, At
 from passgate.config.places import is_loopback, split_url
 from passgate.config.reading import Tree
+from passgate.core.client_address import UNIX
 from passgate.core.constraints import problems as constraint_problems
 from passgate.core.header_rules import header_rules
 from passgate.core.permissions import covers
@@ -176,7 +177,8 @@ def _anonymous(found: Findings) -> None:
                 f"anonymous.allowed_actions[{index}]", f"{pattern} is the action of no route"
             )
     address, proxies = found.get("listen", "address"), found.get("listen", "trusted_proxies")
-    if proxies == () and address is not BAD and not is_loopback(address.host):
+    told = found.get("listen", "proxy_protocol") == "v2"
+    if proxies == () and not told and address is not BAD and not is_loopback(address.host):
         found.warn(
             "listen.trusted_proxies",
             "is empty: should a proxy stand before the gate, all behind it share one address "
@@ -279,6 +281,28 @@ def _tls(found: Findings) -> None:
         if BAD not in (listen["cert"], listen["key"]):
             _key_pair(found, "listen.tls", listen)
         _authorities(found, "listen.tls.client_ca", listen["client_ca"])
+        if listen["client_ca"] is None and "listen.tls.client_auth" in found.at.lines:
+            found.problem("listen.tls.client_auth", "needs client_ca: who would verify them?")
+
+
+def _proxy_protocol(found: Findings) -> None:
+    version = found.get("listen", "proxy_protocol")
+    senders = found.get("listen", "proxy_protocol_from")
+    if BAD in (version, senders):
+        return
+    if version == "v2" and not senders:
+        found.problem(
+            "listen.proxy_protocol_from",
+            "is compulsory with proxy_protocol: v2, whose senders say who the client is: "
+            "name the networks of the load balancers, or unix",
+        )
+    if version == "none" and senders:
+        found.warn("listen.proxy_protocol_from", "is of no use without proxy_protocol: v2")
+    for index, sender in enumerate(senders):
+        if sender != UNIX and sender.prefixlen == 0:
+            found.warn(
+                f"listen.proxy_protocol_from[{index}]", "lets anyone say which client they are"
+            )
 
 
 def _key_pair(found: Findings, path: str, tls: Tree) -> None:
@@ -331,6 +355,7 @@ CHECKS: Final[tuple[Callable[[Findings], None], ...]] = (
     _admin,
     _addresses,
     _tls,
+    _proxy_protocol,
     _limits,
 )
 """Every check, in the order of the keys that it is about."""

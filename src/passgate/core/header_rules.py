@@ -31,9 +31,16 @@ _OVERRIDES: Final = frozenset(
         b"true-client-ip",
         b"client-cert",
         b"client-cert-chain",
+        b"x-client-dn",
+        b"x-arr-clientcert",
     )
 )
-_OVERRIDE_PREFIXES: Final = (b"x-original-", b"x-forwarded-")
+# Those after the first two say whose certificate a proxy has verified (X-Forwarded-Client-Cert is
+# one as well): the gate verifies itself, and passes no such word on.
+_OVERRIDE_PREFIXES: Final = (
+    *(b"x-original-", b"x-forwarded-"),
+    *(b"x-ssl-", b"ssl-client-", b"x-client-cert", b"x-amzn-mtls-"),
+)
 OWN_PREFIXES: Final = (b"x-passport-", b"passport-")
 _DROPPED_PREFIXES: Final = (*OWN_PREFIXES, b"proxy-", *_OVERRIDE_PREFIXES)
 

@@ -20,7 +20,8 @@ class Wire:
     """A dumb copy of what arrived. Header names are as received; `peer` is the socket's address.
 
     `peer` is an IP address as text, or "unix" for a Unix socket. `block` holds the same `headers`
-    where they may come again.
+    where they may come again. `client_certificate` is the name in the certificate that the
+    connection's client proved to have, "" for none: it goes on record and decides nothing.
     """
 
     method: str
@@ -30,6 +31,7 @@ class Wire:
     tls: bool = False
     http_minor: int = 1
     block: HeaderBlock | None = None
+    client_certificate: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ class Case:
         request = canonical_request(wire, world.policy.request_rules)
         if type(request) is Refusal:
             record.client = wire.peer
+            if wire.client_certificate:
+                record.facts = {"client_certificate": wire.client_certificate}
             flooded = enforcer.flooded(wire.peer, self.now, close=True)
             return flooded or enforcer.refuse(request, record, close=True)
         assert isinstance(request, Request)
@@ -380,6 +382,8 @@ class Case:
                 facts["content_type"] = content_type[:_MAX_CONTENT_TYPE].decode("latin-1")
             if request.body is not None:
                 facts["body_bytes"] = len(request.body)
+        if self._wire.client_certificate:
+            facts["client_certificate"] = self._wire.client_certificate
         record.facts = facts
 
     def _failed(self) -> Answer:

@@ -6,6 +6,8 @@ import struct
 from typing import TYPE_CHECKING, Final, cast
 
 from passgate.proxy.answers import render
+from passgate.proxy.certificates import client_name
+from passgate.proxy.crowd import Place, peer_of
 from passgate.proxy.steps import Answer
 from passgate.proxy.unsent import unsent
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 HELD_BYTES: Final = 64 * 1024  # what a client may send ahead before it is no longer read
 _LINGER_BYTES: Final = 1 << 20
 _LINGER_S: Final = 2.0
-_GOODBYES: Final = 1024  # connections beyond the limit that are still told so
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -27,12 +28,14 @@ class ClientSocket:
     for, and a class without interpreted ancestors can be compiled.
 
     `write` sends bytes. Once `_ending`, nothing is read for its content any more; `_deadline` (the
-    plane's clock, 0 for none) is then when the socket is closed whatever is left in it.
+    plane's clock, 0 for none) is then when the socket is closed whatever is left in it. `place` is
+    its place in the crowd, `_certificate` the name in the client's verified certificate, if any.
     """
 
     __slots__ = (
         "_aborted",
         "_buffer",
+        "_certificate",
         "_deadline",
         "_dropped",
         "_ending",
@@ -43,6 +46,7 @@ class ClientSocket:
         "_tls",
         "_transport",
         "_unsent",
+        "place",
         "write",
     )
 
@@ -52,6 +56,7 @@ class ClientSocket:
         self._buffer = b""
         self._deadline = 0.0
         self._peer = ""
+        self._certificate = ""
         self._tls = False
         self._full = False
         self._paused = False
@@ -59,6 +64,12 @@ class ClientSocket:
         self._aborted = False
         self._dropped = 0
         self._unsent = -1
+        self.place: Place | None = None
+
+    def come_from(self, peer: str, place: Place) -> None:
+        """Says who is there, where that and the place in the crowd are known beforehand."""
+        self._peer = peer
+        self.place = place
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio's, they only behave like them.
@@ -66,15 +77,25 @@ class ClientSocket:
         plane = self._plane
         self._transport = transport
         self.write = transport.write
-        peer = transport.get_extra_info("peername")
-        self._peer = peer[0] if isinstance(peer, tuple) else "unix"
-        self._tls = transport.get_extra_info("sslcontext") is not None
-        crowd = len(plane.connections)
         # Every one is what HTTP makes of it; nothing else derives from this class.
         plane.connections.add(cast("ServerConnection", self))
-        if crowd >= plane.limits.connections + _GOODBYES:
-            self.abort()
-        elif crowd >= plane.limits.connections or plane.draining:
+        place = self.place
+        if place is not None:
+            assert plane.arrivals is not None
+            plane.arrivals.made(place)
+            self._tls = transport.get_extra_info("sslcontext") is not None
+            if self._tls:
+                self._certificate = client_name(transport.get_extra_info("peercert"))
+        else:
+            self._peer = peer_of(transport.get_extra_info("peername"))
+            place = self.place = plane.crowd.enter(plane.limits.connections)
+            if place is None:
+                self.abort()
+                return
+            plane.crowd.name(
+                place, self._peer, plane.settings.trusted_proxies, plane.limits.per_client
+            )
+        if not place.served or plane.draining:
             self._say_goodbye(plane.enforcement.overloaded(self._peer))
         else:
             self._deadline = plane.now + plane.slack + plane.limits.header_timeout

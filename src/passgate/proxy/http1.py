@@ -388,6 +388,7 @@ class ServerConnection(ClientSocket):
             self._tls,
             request.minor,
             request.block,
+            self._certificate,
         )
         self._case, step = plane.enforcement.begin(wire, self._resume)
         self._apply(step)

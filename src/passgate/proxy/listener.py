@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
+from passgate.proxy.arrivals import Arrivals
+from passgate.proxy.certificates import Validity, validity
 from passgate.proxy.http1 import ServerConnection
 from passgate.proxy.plane import Plane
 from passgate.proxy.settings import Endpoint, ProxySettings
@@ -35,6 +38,7 @@ class Proxy:
         self._loop = asyncio.get_running_loop()
         self._plane = Plane(settings, enforcement, self._loop, wall)
         self._server: asyncio.Server | None = None
+        self._validities: dict[str, Validity] = {}
         self._addresses: tuple[Endpoint, ...] = ()
         self._retired: list[UpstreamPool] = []
         self._socket_file: tuple[Path, int] | None = None
@@ -51,8 +55,18 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """Clients' connections that are open."""
-        return len(self._plane.connections)
+        """Clients' sockets that are open, those that are still shaking hands among them."""
+        return self._plane.crowd.sockets
+
+    @property
+    def turned_away(self) -> Mapping[str, int]:
+        """Sockets that were not served, by one of `crowd.REASONS`."""
+        return self._plane.crowd.refused
+
+    @property
+    def validities(self) -> Mapping[str, Validity]:
+        """How long the gate's own certificates hold: `listen` and `upstream`, where there are."""
+        return self._validities
 
     @property
     def inflight(self) -> int:
@@ -69,20 +83,10 @@ class Proxy:
         settings = self._plane.settings
         self._plane.pool = self._make_pool(settings)
         context = None if settings.listen_tls is None else listener_context(settings.listen_tls)
+        self._validities = _validities(settings)
         listening = self._listen(settings)
-        tls: dict[str, Any] = {}
-        if context is not None:
-            tls = {
-                "ssl": context,
-                "ssl_handshake_timeout": settings.limits.header_timeout,
-                "ssl_shutdown_timeout": 2.0,
-            }
-        unix = settings.listen.path is not None
-        create = self._loop.create_unix_server if unix else self._loop.create_server
         try:
-            self._server = await create(
-                self._connect, sock=listening, backlog=settings.backlog, **tls
-            )
+            await self._accept_from(listening, context)
         except BaseException:
             listening.close()
             raise
@@ -93,21 +97,43 @@ class Proxy:
             self._addresses = (Endpoint(name[0], name[1]),)
         self._plane.start()
 
-    def reconfigure(self, settings: ProxySettings) -> None:
-        """Takes over limits, timeouts and the upstream for whatever begins from now on.
+    async def _accept_from(self, listening: socket.socket, context: ssl.SSLContext | None) -> None:
+        plane = self._plane
+        settings = plane.settings
+        if context is not None or settings.proxy_protocol:
+            arrivals = Arrivals(plane, self._loop, listening, self._connect, context)
+            arrivals.start()
+            plane.arrivals = arrivals
+            return
+        # Nothing comes before the first request: the loop's own server accepts faster.
+        unix = settings.listen.path is not None
+        create = self._loop.create_unix_server if unix else self._loop.create_server
+        make = cast("Callable[[], asyncio.Protocol]", self._connect)
+        self._server = await create(make, sock=listening, backlog=settings.backlog)
 
-        Raises `ValueError` for another listening address and `OSError` for a TLS file that cannot
-        be used; then nothing has changed. The listener's certificates are read at start only.
+    def reconfigure(self, settings: ProxySettings) -> None:
+        """Takes over limits, timeouts, certificates and the upstream for whatever begins from now.
+
+        Raises `ValueError` for what changes only with a restart: the listening address, and whether
+        there is TLS and the PROXY protocol at all. Raises `OSError` for a TLS file that cannot be
+        used. Then nothing has changed.
         """
         plane = self._plane
         before = plane.settings
-        if (settings.listen, settings.listen_tls) != (before.listen, before.listen_tls):
-            raise ValueError("the listening address and its TLS change only with a restart")
+        if _fixed(settings) != _fixed(before):
+            raise ValueError("the listening address and its protocols change only with a restart")
+        context = None
+        if settings.listen_tls is not None and settings.listen_tls != before.listen_tls:
+            context = listener_context(settings.listen_tls)
+        validities = _validities(settings)
         if settings.upstream != before.upstream:
             pool = self._make_pool(settings)
             plane.pool.retire()
             self._retired = [old for old in (*self._retired, plane.pool) if old.connections]
             plane.pool = pool
+        if context is not None and plane.arrivals is not None:
+            plane.arrivals.context = context
+        self._validities = validities
         plane.adopt(settings)
 
     def judge_streams(self) -> None:
@@ -126,6 +152,8 @@ class Proxy:
         plane.draining = True
         if self._server is not None:
             self._server.close()
+        if plane.arrivals is not None:
+            await plane.arrivals.stop()
         self._remove_socket_file()
         for connection in tuple(plane.connections):
             connection.drain()
@@ -150,8 +178,8 @@ class Proxy:
                 await asyncio.wait_for(plane.emptied.wait(), timeout)
         return not plane.connections
 
-    def _connect(self) -> asyncio.Protocol:
-        return cast("asyncio.Protocol", ServerConnection(self._plane))
+    def _connect(self) -> ServerConnection:
+        return ServerConnection(self._plane)
 
     def _make_pool(self, settings: ProxySettings) -> UpstreamPool:
         upstream = settings.upstream
@@ -200,6 +228,21 @@ class Proxy:
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_ino == inode:
                     path.unlink()
+
+
+def _fixed(settings: ProxySettings) -> tuple[object, ...]:
+    """What the listener is made with, once and for all."""
+    return settings.listen, settings.listen_tls is None, settings.proxy_protocol
+
+
+def _validities(settings: ProxySettings) -> dict[str, Validity]:
+    listen = settings.listen_tls
+    files = {
+        "listen": None if listen is None else listen.cert,
+        "upstream": settings.upstream.tls.cert,
+    }
+    found = {use: validity(file) for use, file in files.items() if file is not None}
+    return {use: known for use, known in found.items() if known is not None}
 
 
 def remove_stale_socket(path: Path) -> None:

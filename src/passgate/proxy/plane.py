@@ -6,11 +6,13 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
+from passgate.proxy.crowd import Crowd
 from passgate.proxy.header_memo import HeaderMemo
 from passgate.proxy.settings import ProxySettings
 from passgate.proxy.steps import Enforcement
 
 if TYPE_CHECKING:
+    from passgate.proxy.arrivals import Arrivals
     from passgate.proxy.http1 import ServerConnection
     from passgate.proxy.upstream import UpstreamPool
 
@@ -37,7 +39,9 @@ class Plane:
         "_loop",
         "_timer",
         "_wall",
+        "arrivals",
         "connections",
+        "crowd",
         "date_line",
         "draining",
         "emptied",
@@ -67,6 +71,8 @@ class Plane:
         self.enforcement = enforcement
         self.headers = HeaderMemo()
         self.connections: set[ServerConnection] = set()
+        self.crowd = Crowd()
+        self.arrivals: Arrivals | None = None
         self.emptied = asyncio.Event()
         self.inflight = 0
         self.draining = False
@@ -118,6 +124,8 @@ class Plane:
     def left(self, connection: "ServerConnection") -> None:
         """A client's connection is gone."""
         self.connections.discard(connection)
+        if connection.place is not None:
+            self.crowd.leave(connection.place)
         if not self.connections:
             self.emptied.set()
 
@@ -133,6 +141,8 @@ class Plane:
         self._mark_date()
         again, self._again = self._again, False
         self._look(now, judge=again or now >= self._judged_at + _JUDGE_EVERY)
+        if self.arrivals is not None:
+            self.arrivals.sweep(now)
         self.pool.sweep(now)
 
     def _judge(self) -> None:

@@ -6,24 +6,38 @@ Seconds are floats, sizes are bytes. The defaults are those of the documented co
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from passgate.core.client_address import NO_PROXIES, TrustedProxies
+from passgate.watch import Stamp
+
 
 @dataclass(frozen=True, slots=True)
 class ListenTls:
-    """TLS on the listener: PEM files; with `client_ca` every client must present a certificate."""
+    """TLS on the listener: PEM files.
+
+    With `client_ca` clients present certificates: every one of them must, or with `client_optional`
+    those that have one. `stamps` tell what the files were when this was made (`watch.stamps`): with
+    others it is another setting, although it names the same files.
+    """
 
     cert: Path
     key: Path
     client_ca: Path | None = None
+    client_optional: bool = False
+    stamps: tuple[Stamp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTls:
-    """TLS to the upstream: `ca` None is the system's store; `cert` and `key` come together."""
+    """TLS to the upstream: `ca` None is the system's store; `cert` and `key` come together.
+
+    `stamps` are as in `ListenTls`.
+    """
 
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
     server_name: str | None = None
+    stamps: tuple[Stamp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +77,10 @@ class UpstreamSettings:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one client may make the gate hold, and for how long."""
+    """What one client may make the gate hold, and for how long.
+
+    `per_client` connections at a time, 0 for as many as `connections` allows.
+    """
 
     header_bytes: int = 128 * 1024
     headers: int = 100
@@ -73,11 +90,16 @@ class Limits:
     body_idle_timeout: float = 30.0
     keepalive_timeout: float = 75.0
     connections: int = 10_000
+    per_client: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
-    """Everything that `Proxy` needs besides the enforcement."""
+    """Everything that `Proxy` needs besides the enforcement.
+
+    With `proxy_protocol` each connection begins with a PROXY v2 header, and comes from one of
+    `proxy_protocol_from`. Connections of `trusted_proxies` are not counted for one client.
+    """
 
     listen: Endpoint
     upstream: UpstreamSettings
@@ -85,3 +107,6 @@ class ProxySettings:
     listen_tls: ListenTls | None = None
     backlog: int = 1024
     socket_mode: int = 0o660
+    trusted_proxies: TrustedProxies = NO_PROXIES
+    proxy_protocol: bool = False
+    proxy_protocol_from: TrustedProxies = NO_PROXIES

@@ -6,7 +6,9 @@ from passgate.proxy.settings import ListenTls, UpstreamTls
 
 
 def listener_context(tls: ListenTls) -> ssl.SSLContext:
-    """The server side. With `client_ca`, a client without a certificate from it is turned away.
+    """The server side. A certificate that is not from `client_ca` is turned away; so is none.
+
+    With `client_optional`, a client without any certificate may come too.
 
     Raises `OSError` (`ssl.SSLError` is one) where a file cannot be read or is not what it claims.
     """
@@ -17,7 +19,7 @@ def listener_context(tls: ListenTls) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     if tls.client_ca is not None:
         context.load_verify_locations(tls.client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_OPTIONAL if tls.client_optional else ssl.CERT_REQUIRED
     return context
 
 

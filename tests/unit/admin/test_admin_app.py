@@ -57,6 +57,8 @@ class Desk:
         return {
             "passgate_inflight_requests": 2,
             "passgate_connections": 7,
+            "passgate_connections_refused_total": {("handshake",): 3},
+            "passgate_certificate_expiry_seconds": {("listen",): -4},
             "passgate_trust_age_seconds": {("iss_lab", "keys"): 5},
             "passgate_sync_failures_total": {("iss_lab", "keys"): 1, ('iss"\n\\', "keys"): 0},
             "passgate_unknown_kid_total": {("iss_lab",): 4},

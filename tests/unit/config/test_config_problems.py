@@ -214,6 +214,14 @@ ONE_PROBLEM = {
         "listen:\n  tls: {cert: cert.pem, key: key.pem, client_ca: jwks.json}",
         "4: listen.tls.client_ca must be a PEM file with certificates",
     ),
+    "client certificates that nobody would verify": (
+        "listen:\n  tls: {cert: cert.pem, key: key.pem, client_auth: optional}",
+        "4: listen.tls.client_auth needs client_ca: who would verify them?",
+    ),
+    "PROXY headers from anyone": (
+        "listen: {proxy_protocol: v2}",
+        "3: listen.proxy_protocol_from is compulsory with proxy_protocol: v2",
+    ),
     "an issuer of self-issued passports": (
         "issuers: [{id: 'did:key:z6Mk', keys: 'file:jwks.json', revocations: 'file:jwks.json'}]",
         "3: the key 'issuers' stands in line 2 already",
@@ -585,6 +593,14 @@ WARNINGS = {
             "actions": {"routes": [{"match": "GET /", "action": "a"}]},
         },
         "listen.trusted_proxies is empty: should a proxy stand before the gate, all behind it",
+    ),
+    "senders of no header": (
+        {"listen": {"proxy_protocol_from": ["unix"]}},
+        "listen.proxy_protocol_from is of no use without proxy_protocol: v2",
+    ),
+    "PROXY headers from the whole world": (
+        {"listen": {"proxy_protocol": "v2", "proxy_protocol_from": ["unix", "::/0"]}},
+        "listen.proxy_protocol_from[1] lets anyone say which client they are",
     ),
     "an anonymous tier that allows nothing": (
         {"anonymous": {"enabled": True}},

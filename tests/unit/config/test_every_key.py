@@ -43,9 +43,17 @@ ENFORCED: dict[str, Counts] = {
     "listen.address": Counts("127.0.0.1:8081"),
     "listen.public_url": Counts("https://api.example"),
     "listen.trusted_proxies": Counts(["10.0.0.0/8", "unix"]),
+    "listen.proxy_protocol": Counts("v2", {"listen": {"proxy_protocol_from": ["10.0.0.0/8"]}}),
+    "listen.proxy_protocol_from": Counts(
+        ["unix", "10.1.0.0/16"],
+        {"listen": {"proxy_protocol": "v2", "proxy_protocol_from": ["10.0.0.0/8"]}},
+    ),
     "listen.tls.cert": Counts("other-cert.pem", {"listen": {"tls": TLS}}),
     "listen.tls.key": Counts("other-key.pem", {"listen": {"tls": TLS}}),
     "listen.tls.client_ca": Counts("cert.pem", {"listen": {"tls": TLS}}),
+    "listen.tls.client_auth": Counts(
+        "optional", {"listen": {"tls": {**TLS, "client_ca": "cert.pem"}}}
+    ),
     "admin.address": Counts("127.0.0.1:9902"),
     "admin.token": Counts("env:TOKEN"),
     "admin.tokens.*.secret": Counts(
@@ -118,6 +126,7 @@ ENFORCED: dict[str, Counts] = {
     "limits.body_idle_timeout": Counts("5s"),
     "limits.keepalive_timeout": Counts("5s"),
     "limits.connections": Counts(100),
+    "limits.connections_per_client": Counts(100),
     "limits.drain_timeout": Counts("5s"),
     "limits.refusals_per_second": Counts(5),
     "agent.prefix": Counts("/gate"),

@@ -23,8 +23,13 @@ ENVIRON = {"TOKEN": "a token of some length"}
         ({"listen": {"address": "127.0.0.1:8081"}}, ["listen.address"]),
         (
             {"listen": {"tls": {"cert": "cert.pem", "key": "key.pem"}}},
-            ["listen.tls.cert", "listen.tls.key"],
+            ["listen.tls"],
         ),
+        (
+            {"listen": {"proxy_protocol": "v2", "proxy_protocol_from": ["10.0.0.0/8"]}},
+            ["listen.proxy_protocol"],
+        ),
+        ({"limits": {"connections_per_client": 5}}, []),
         ({"admin": {"address": "127.0.0.1:9902"}}, ["admin.address"]),
         ({"admin": {"token": "env:TOKEN"}}, ["admin.token"]),
         (
@@ -47,6 +52,18 @@ def test_keys_that_need_a_restart_are_named(load: Any, over: Any, keys: list[str
         over = {"issuers": [], "anonymous": {"enabled": True}}
         keys = []
     assert needs_restart(old, load(over, ENVIRON).config) == keys
+
+
+def test_the_files_of_tls_change_without_a_restart(load: Any, place: Path) -> None:
+    """Only whether there is TLS at all is decided at the start."""
+    for name in ("cert", "key"):
+        (place / f"other-{name}.pem").write_bytes((place / f"{name}.pem").read_bytes())
+    tls = {"cert": "cert.pem", "key": "key.pem"}
+    other = {"cert": "other-cert.pem", "key": "other-key.pem", "client_ca": "cert.pem"}
+    old = load({"listen": {"tls": tls}}, ENVIRON).config
+    new = load({"listen": {"tls": {**other, "client_auth": "optional"}}}, ENVIRON).config
+    assert needs_restart(old, new) == []
+    assert needs_restart(old, load({}, ENVIRON).config) == ["listen.tls"]
 
 
 def test_a_secret_that_changed_needs_a_restart(load: Any) -> None:
