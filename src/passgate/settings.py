@@ -13,6 +13,7 @@ from passgate.proxy.settings import (
     Limits,
     ListenTls,
     ProxySettings,
+    UpstreamHealth,
     UpstreamSettings,
     UpstreamTls,
 )
@@ -86,12 +87,11 @@ def proxy_settings(config: Config) -> ProxySettings:
     limits = config.limits
     tls = upstream.tls
     listen_tls = config.listen.tls
-    url = upstream.url
     return ProxySettings(
         listen=_endpoint(config.listen.address),
         upstream=UpstreamSettings(
-            endpoint=Endpoint(url.host, url.port, url.path),
-            secure=url.scheme == "https",
+            endpoints=tuple([Endpoint(url.host, url.port, url.path) for url in upstream.urls]),
+            secure=upstream.urls[0].scheme == "https",
             tls=UpstreamTls()
             if tls is None
             else UpstreamTls(
@@ -102,6 +102,13 @@ def proxy_settings(config: Config) -> ProxySettings:
             idle_timeout=upstream.idle_timeout_s,
             max_connections=upstream.max_connections,
             cut_on_revocation=upstream.cut_on_revocation,
+            balance=upstream.balance,
+            dns_refresh=upstream.dns_refresh_s,
+            health=UpstreamHealth(
+                failures=upstream.health.failures,
+                ejection=upstream.health.ejection_s,
+                max_ejection=upstream.health.max_ejection_s,
+            ),
         ),
         limits=Limits(
             header_bytes=limits.header_bytes,

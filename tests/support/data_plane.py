@@ -13,6 +13,7 @@ from tests.support.raw_http import Client, connected
 
 from passgate.proxy.listener import Proxy
 from passgate.proxy.settings import Endpoint, Limits, ListenTls, ProxySettings, UpstreamSettings
+from passgate.proxy.upstream_names import Resolve, resolve_name
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ class DataPlane:
 
 @contextlib.contextmanager
 def data_plane(
-    upstream: Endpoint | int,
+    upstream: Endpoint | int | tuple[Endpoint, ...],
     *,
     gate: AllowAll | None = None,
     limits: Limits | None = None,
@@ -55,6 +56,7 @@ def data_plane(
     listen_tls: ListenTls | None = None,
     plain_asyncio: bool = False,
     listener: Mapping[str, Any] | None = None,
+    resolve: Resolve = resolve_name,
     **upstream_settings: Any,
 ) -> Iterator[DataPlane]:
     """A data plane on a free port before 127.0.0.1:`upstream`; nothing of it is left afterwards.
@@ -63,9 +65,10 @@ def data_plane(
     """
     gate = gate or AllowAll()
     endpoint = Endpoint("127.0.0.1", upstream) if isinstance(upstream, int) else upstream
+    endpoints = endpoint if isinstance(endpoint, tuple) else (endpoint,)
     settings = ProxySettings(
         listen or Endpoint("127.0.0.1", 0),
-        UpstreamSettings(endpoint, **upstream_settings),
+        UpstreamSettings(endpoints, **upstream_settings),
         limits or Limits(),
         listen_tls,
         **(listener or {}),
@@ -78,7 +81,7 @@ def data_plane(
     thread.start()
 
     async def make() -> Proxy:
-        proxy = Proxy(settings, gate)
+        proxy = Proxy(settings, gate, resolve=resolve)
         await proxy.start()
         return proxy
 

@@ -82,7 +82,7 @@ def whole_gate(
     house = House(directory, config)
     settings = ProxySettings(
         Endpoint("127.0.0.1", 0),
-        UpstreamSettings(Endpoint("127.0.0.1", upstream), **upstream_settings),
+        UpstreamSettings((Endpoint("127.0.0.1", upstream),), **upstream_settings),
         limits,
     )
 

@@ -95,7 +95,7 @@ async def _serve(loaded: "LoadedConfig") -> None:
         gate=gate.config.gate.id,
         address=[str(address) for address in gate.proxy.addresses],
         admin=gate.admin_addresses,
-        upstream=str(gate.config.upstream.url),
+        upstream=[str(url) for url in gate.config.upstream.urls],
         policy=gate.enforcer.world.policy.hash,
     )
     await stop.wait()

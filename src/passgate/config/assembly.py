@@ -22,7 +22,9 @@ from passgate.config.model import (
     PassportConfig,
     RouteConfig,
     UpstreamConfig,
+    UpstreamHealthConfig,
     UpstreamTlsConfig,
+    UpstreamUrl,
 )
 from passgate.config.reading import CHILDREN, Tree
 
@@ -52,7 +54,14 @@ def assemble(tree: Tree, file: Path, lines: dict[str, int], catalog: Any) -> Con
         ),
         admin=_admin(tree["admin"]),
         upstream=UpstreamConfig(
-            url=upstream["url"],
+            urls=_urls(upstream),
+            balance=upstream["balance"],
+            dns_refresh_s=upstream["dns_refresh"],
+            health=UpstreamHealthConfig(
+                failures=upstream["health"]["failures"],
+                ejection_s=upstream["health"]["ejection"],
+                max_ejection_s=upstream["health"]["max_ejection"],
+            ),
             connect_timeout_s=upstream["connect_timeout"],
             first_byte_timeout_s=upstream["first_byte_timeout"],
             idle_timeout_s=upstream["idle_timeout"],
@@ -121,11 +130,16 @@ def _admin(admin: Tree) -> AdminConfig:
     return AdminConfig(admin["address"], tuple(tokens), admin["metrics_token"])
 
 
+def _urls(upstream: Tree) -> tuple[UpstreamUrl, ...]:
+    listed: tuple[UpstreamUrl, ...] = upstream["urls"]
+    return listed or (upstream["url"],)
+
+
 def _audience(upstream: Tree) -> str | None:
     if upstream["assertion"] == "none":
         return None
     audience: str | None = upstream["assertion_audience"]
-    return audience or str(upstream["url"].origin)
+    return audience or _urls(upstream)[0].origin
 
 
 def _upstream_tls(tls: Tree | None) -> UpstreamTlsConfig | None:

@@ -37,6 +37,7 @@ from passgate.config.places import (
     A_SOURCE,
     AN_ADDRESS,
     AN_UPSTREAM,
+    AN_UPSTREAM_OR_NULL,
 )
 from passgate.config.route_values import (
     A_COST,
@@ -57,8 +58,9 @@ class Key:
     `default` is in the notation of gate.yaml. `doc` is one sentence for the reference page.
     `restart`: a change takes effect only when the gate starts anew; of a section that is whether it
     is there, for its keys have rows of their own. `lacks` completes "this version does not have
-    ..."; `only` are then the values that need nothing of it, none meaning that the
-    key is refused whatever it holds.
+    ..."; `only` are then the values that need nothing of it, none meaning that the key is refused
+    whatever it holds. Of a key and the one named by `instead`, which stands in the same section,
+    exactly one is compulsory.
     """
 
     path: str
@@ -68,6 +70,7 @@ class Key:
     restart: bool = False
     lacks: str = ""
     only: tuple[Any, ...] = ()
+    instead: str = ""
 
     @property
     def refused(self) -> bool:
@@ -211,9 +214,49 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("upstream", A_SECTION, {}, "The service behind the gate."),
     Key(
         "upstream.url",
-        AN_UPSTREAM,
-        COMPULSORY,
-        "Its URL, without a path, or unix:PATH. Requests are forwarded as they came.",
+        AN_UPSTREAM_OR_NULL,
+        None,
+        "Its URL, without a path, or unix:PATH; compulsory unless there are `urls`. Requests are "
+        "forwarded as they came.",
+        instead="urls",
+    ),
+    Key(
+        "upstream.urls",
+        a_list_of(AN_UPSTREAM, "URLs"),
+        [],
+        "Instead of `url`: the URLs of several servers that are all the same service.",
+    ),
+    Key(
+        "upstream.balance",
+        choice("least_connections", "round_robin"),
+        "least_connections",
+        "Which of several addresses gets a request: the one with the fewest under way, or in turn.",
+    ),
+    Key(
+        "upstream.dns_refresh",
+        duration("1s", "1d"),
+        "30s",
+        "How long until a host name is resolved again, in the background.",
+    ),
+    Key("upstream.health", A_SECTION, {}, "When an address gets no requests for a while."),
+    Key(
+        "upstream.health.failures",
+        whole_number(1, 1000),
+        3,
+        "Failures in a row that put an address out: no connection, no answer in time, none that "
+        "could be used.",
+    ),
+    Key(
+        "upstream.health.ejection",
+        duration("10ms", "1h"),
+        "1s",
+        "How long it is out the first time; twice as long each time that it fails again.",
+    ),
+    Key(
+        "upstream.health.max_ejection",
+        duration("10ms", "1d"),
+        "30s",
+        "The longest that it is out.",
     ),
     Key(
         "upstream.connect_timeout",
@@ -237,7 +280,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "upstream.max_connections",
         whole_number(1, 65536),
         256,
-        "The most connections to the upstream at a time.",
+        "The most connections to the upstream at a time, to all its addresses together.",
     ),
     Key(
         "upstream.cut_on_revocation",
@@ -255,7 +298,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "upstream.assertion_audience",
         or_null(_A_NAME),
         None,
-        "Whom assertions are for, their `aud`; the upstream's origin where it is not given.",
+        "Whom assertions are for, their `aud`; the origin of `url` where it is not given.",
     ),
     Key(
         "upstream.keep_passport",

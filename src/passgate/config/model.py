@@ -29,7 +29,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamUrl:
-    """The one service behind the gate: `scheme` is `http` or `https`, or `unix` with a `path`.
+    """Where the service behind the gate is: `scheme` is `http` or `https`, or `unix` with a `path`.
 
     `host` has no brackets; `port` is always filled in for http and https.
     """
@@ -141,13 +141,26 @@ class UpstreamTlsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamHealthConfig:
+    """Section `upstream.health`. `max_ejection_s` is not below `ejection_s`."""
+
+    failures: int
+    ejection_s: float
+    max_ejection_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamConfig:
     """Section `upstream`. `pass_headers` are in lower case; `tls` is None without the section.
 
+    `urls` has at least one entry, all of one scheme: it is `url` where that is given.
     `assertion_audience` is never None where `assertion` is `jwt`.
     """
 
-    url: UpstreamUrl
+    urls: tuple[UpstreamUrl, ...]
+    balance: str
+    dns_refresh_s: float
+    health: UpstreamHealthConfig
     connect_timeout_s: float
     first_byte_timeout_s: float
     idle_timeout_s: float

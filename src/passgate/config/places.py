@@ -98,6 +98,10 @@ def _parse_upstream(value: Any, at: At) -> Any:
     return UpstreamUrl(parts.scheme, found[0], found[1] or (443 if parts.scheme == "https" else 80))
 
 
+def _parse_upstream_or_null(value: Any, at: At) -> Any:
+    return None if value is None else _parse_upstream(value, at)
+
+
 def _parse_public_url(value: Any, at: At) -> Any:
     del at
     parts = split_url(_text_in(value))
@@ -187,13 +191,13 @@ class KeySourceKind(ScalarKind):
 
 
 class UpstreamKind(ScalarKind):
-    """The URL of the one service behind the gate."""
+    """The URL of the service behind the gate, or null."""
 
     __slots__ = ()
 
     def read(self, node: Node, at: At) -> Any:
         if isinstance(node, Sequence):
-            at.problem(node.line, "must be one URL: this version does not have several upstreams")
+            at.problem(node.line, "must be one URL: several of them are upstream.urls")
             return BAD
         return ScalarKind.read(self, node, at)
 
@@ -203,11 +207,10 @@ _STRING: Final = {"type": "string"}
 AN_ADDRESS: Final = ScalarKind(
     "an address such as 127.0.0.1:8080, [::1]:8080 or unix:PATH", _STRING, _parse_address, str
 )
-AN_UPSTREAM: Final = UpstreamKind(
-    "a URL such as http://127.0.0.1:8000, https://api.example or unix:PATH",
-    _STRING,
-    _parse_upstream,
-    str,
+_UPSTREAM: Final = "a URL such as http://127.0.0.1:8000, https://api.example or unix:PATH"
+AN_UPSTREAM: Final = ScalarKind(_UPSTREAM, _STRING, _parse_upstream, str)
+AN_UPSTREAM_OR_NULL: Final = UpstreamKind(
+    _UPSTREAM, {"anyOf": [_STRING, {"type": "null"}]}, _parse_upstream_or_null, str
 )
 A_PUBLIC_URL: Final = ScalarKind("a URL", _STRING, _parse_public_url)
 A_LINK: Final = ScalarKind("a URL", _STRING, _parse_link)

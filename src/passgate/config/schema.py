@@ -36,16 +36,19 @@ def _section(section: str) -> dict[str, Any]:
         "properties": {name: _key(row) for name, row in rows.items()},
         "additionalProperties": False,
     }
-    required = [name for name, row in rows.items() if _is_compulsory(row)]
+    required = [name for name, row in rows.items() if _is_compulsory(row) and not row.instead]
     if required:
         schema["required"] = required
+    for name, row in rows.items():
+        if row.instead:
+            schema["oneOf"] = [{"required": [name]}, {"required": [row.instead]}]
     return schema
 
 
 def _is_compulsory(row: Key) -> bool:
     """Whether a key, or a key in a section that is always there, must be given."""
     if not isinstance(row.kind, Section):
-        return bool(row.default == COMPULSORY)
+        return bool(row.default == COMPULSORY or row.instead)
     if row.kind.optional:
         return False
     return any(_is_compulsory(inside) for inside in CHILDREN.get(row.path, {}).values())

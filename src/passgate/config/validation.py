@@ -10,9 +10,11 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from passgate.config.environment import open_to_others
+from passgate.config.findings import Findings
 from passgate.config.kinds import BAD, At
 from passgate.config.places import is_loopback, split_url
 from passgate.config.reading import Tree
+from passgate.config.upstream_checks import assertion_check, upstream_check, upstream_urls
 from passgate.core.client_address import UNIX
 from passgate.core.constraints import problems as constraint_problems
 from passgate.core.header_rules import header_rules
@@ -23,43 +25,6 @@ from passgate.core.routes import Route, make_route
 _SELF_ISSUED: Final = ("did:", "self:")
 _SHORT_TOKEN: Final = 16
 _METHOD_ACTION: Final = re.compile(r"[a-z!#$%&'*+.^_`|~0-9-]+:/")
-
-
-class Findings:
-    """What the checks work on: the tree, the place of each path, and where to note a problem."""
-
-    def __init__(self, tree: Tree, at: At, offered: AbstractSet[str] | None) -> None:
-        self.tree = tree
-        self.at = at
-        self.offered = offered
-
-    def get(self, *path: str) -> Any:
-        """The value at a path, BAD where it or a section on the way was refused."""
-        value: Any = self.tree
-        for name in path:
-            if not isinstance(value, dict):
-                return BAD
-            value = value.get(name, BAD)
-        return value
-
-    def line(self, path: str) -> int:
-        """The line of a path, or of the nearest section around it that stands in the file."""
-        while path and path not in self.at.lines:
-            path = path.rpartition(".")[0]
-        return self.at.lines.get(path, 1)
-
-    def problem(self, path: str, sentence: str) -> None:
-        self.at.problems.add(self.line(path), f"{path} {sentence}")
-
-    def warn(self, path: str, sentence: str) -> None:
-        self.at.problems.warn(self.line(path), f"{path} {sentence}")
-
-    def entries(self, *path: str) -> list[tuple[int, Tree]]:
-        """The entries of a list of sections that could be read, with their place."""
-        listed = self.get(*path)
-        if not isinstance(listed, list):
-            return []
-        return [(index, entry) for index, entry in enumerate(listed) if entry is not BAD]
 
 
 def validate(tree: Tree, at: At, offered: AbstractSet[str] | None) -> None:
@@ -210,14 +175,6 @@ def _each_header(found: Findings, path: tuple[str, str], rules: Callable[[str], 
             found.problem(f"{'.'.join(path)}[{index}]", f"is not usable: {error}")
 
 
-def _assertion(found: Findings) -> None:
-    audience = found.get("upstream", "assertion_audience")
-    if found.get("upstream", "assertion") == "none" and audience not in (None, BAD):
-        found.problem(
-            "upstream.assertion_audience", "is of assertions, and upstream.assertion is none"
-        )
-
-
 def _admin(found: Findings) -> None:
     token, tokens = found.get("admin", "token"), found.get("admin", "tokens")
     address = found.get("admin", "address")
@@ -249,28 +206,26 @@ def _admin(found: Findings) -> None:
 
 def _addresses(found: Findings) -> None:
     listen, admin = found.get("listen", "address"), found.get("admin", "address")
-    upstream = found.get("upstream", "url")
     if BAD not in (listen, admin) and listen == admin and (listen.port or listen.path):
         found.problem("admin.address", f"is {listen}, which is listen.address already")
-    if BAD in (listen, upstream):
-        return
-    if upstream.path is not None:
-        itself = listen.path == upstream.path
-    else:
-        itself = listen.host == upstream.host and listen.port == upstream.port
-    if itself:
-        found.problem("upstream.url", f"is {upstream}, the gate itself")
+    for path, upstream in upstream_urls(found):
+        if listen is BAD:
+            continue
+        if upstream.path is not None:
+            itself = listen.path == upstream.path
+        else:
+            itself = listen.host == upstream.host and listen.port == upstream.port
+        if itself:
+            found.problem(path, f"is {upstream}, the gate itself")
 
 
 def _tls(found: Findings) -> None:
-    url, upstream, listen = (
-        found.get("upstream", "url"),
-        found.get("upstream", "tls"),
-        found.get("listen", "tls"),
-    )
+    upstream, listen = found.get("upstream", "tls"), found.get("listen", "tls")
     if upstream not in (None, BAD):
-        if url is not BAD and url.scheme != "https":
-            found.problem("upstream.tls", "needs an https:// upstream.url")
+        for path, url in upstream_urls(found):
+            if url.scheme != "https":
+                found.problem("upstream.tls", f"needs an https:// {path}")
+                break
         if BAD not in (upstream["cert"], upstream["key"]):
             if (upstream["cert"] is None) != (upstream["key"] is None):
                 found.problem("upstream.tls", "needs cert and key together")
@@ -345,13 +300,14 @@ def _limits(found: Findings) -> None:
 
 CHECKS: Final[tuple[Callable[[Findings], None], ...]] = (
     _someone_may_call,
+    upstream_check,
     _issuers,
     _gate_constraints,
     _routes,
     _catalog,
     _anonymous,
     _headers,
-    _assertion,
+    assertion_check,
     _admin,
     _addresses,
     _tls,

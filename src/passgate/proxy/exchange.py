@@ -217,7 +217,7 @@ class Exchange:
             patience = plane.upstream.idle_timeout
             left = upstream.unsent()
         else:
-            self._fail("upstream_timeout")
+            self._time_out()
             return
         before, self._unsent = self._unsent, left
         if before == _UNMEASURED or left < before:
@@ -227,7 +227,12 @@ class Exchange:
             self._end("client_gone")
             self._client.cut()
         else:
-            self._fail("upstream_timeout")
+            self._time_out()
+
+    def _time_out(self) -> None:
+        if self._upstream is not None:
+            self._upstream.timed_out()
+        self._fail("upstream_timeout")
 
     def _measure_soon(self) -> None:
         """A side does not keep up: measured at the next tick, judged by that a timeout later."""

@@ -19,13 +19,16 @@ from passgate.proxy.settings import Endpoint, ProxySettings
 from passgate.proxy.steps import Enforcement
 from passgate.proxy.tls import listener_context, upstream_context
 from passgate.proxy.upstream import UpstreamPool
+from passgate.proxy.upstream_address import Address
+from passgate.proxy.upstream_names import Known, Resolve, resolve_name
+from passgate.proxy.upstream_tally import UpstreamTally
 
 
 class Proxy:
     """Listens on `settings.listen` and forwards to `settings.upstream` what `enforcement` allows.
 
     Made and used inside a running event loop; uvloop and plain asyncio both do. `wall` gives Unix
-    time for Date headers.
+    time for Date headers, `resolve` the addresses of the upstream's name.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Proxy:
         enforcement: Enforcement,
         *,
         wall: Callable[[], float] = time.time,
+        resolve: Resolve = resolve_name,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._plane = Plane(settings, enforcement, self._loop, wall)
@@ -41,6 +45,8 @@ class Proxy:
         self._validities: dict[str, Validity] = {}
         self._addresses: tuple[Endpoint, ...] = ()
         self._retired: list[UpstreamPool] = []
+        self._resolve = resolve
+        self.upstream_tally = UpstreamTally()
         self._socket_file: tuple[Path, int] | None = None
 
     @property
@@ -78,10 +84,27 @@ class Proxy:
         """Connections to the upstream that are open or being opened."""
         return self._plane.pool.connections
 
+    @property
+    def upstream_addresses(self) -> tuple[Address, ...]:
+        """Where the upstream is now, each address with its state."""
+        return self._plane.pool.addresses
+
+    @property
+    def upstream_names(self) -> dict[str, str]:
+        """The upstream's host names, each with what was wrong when it was asked for last."""
+        names = self._plane.pool.names
+        return {name.host: names.errors.get(name, "") for name in names.names}
+
     async def start(self) -> None:
-        """Listens and serves. Raises `OSError` where the address or a TLS file cannot be used."""
+        """Listens and serves. Raises `OSError` where the address or a TLS file cannot be used.
+
+        The upstream's names are asked for before; one that has no answer by then does not keep the
+        gate from starting.
+        """
         settings = self._plane.settings
-        self._plane.pool = self._make_pool(settings)
+        self._plane.pool = pool = self._make_pool(settings, {})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(pool.names.asked(), settings.upstream.connect_timeout)
         context = None if settings.listen_tls is None else listener_context(settings.listen_tls)
         self._validities = _validities(settings)
         listening = self._listen(settings)
@@ -127,7 +150,7 @@ class Proxy:
             context = listener_context(settings.listen_tls)
         validities = _validities(settings)
         if settings.upstream != before.upstream:
-            pool = self._make_pool(settings)
+            pool = self._make_pool(settings, plane.pool.names.known)
             plane.pool.retire()
             self._retired = [old for old in (*self._retired, plane.pool) if old.connections]
             plane.pool = pool
@@ -181,10 +204,18 @@ class Proxy:
     def _connect(self) -> ServerConnection:
         return ServerConnection(self._plane)
 
-    def _make_pool(self, settings: ProxySettings) -> UpstreamPool:
+    def _make_pool(self, settings: ProxySettings, known: Known) -> UpstreamPool:
         upstream = settings.upstream
         context = upstream_context(upstream.tls) if upstream.secure else None
-        return UpstreamPool(self._plane, upstream, context, self._loop)
+        return UpstreamPool(
+            self._plane,
+            upstream,
+            context,
+            self._loop,
+            self.upstream_tally,
+            self._resolve,
+            known,
+        )
 
     def _listen(self, settings: ProxySettings) -> socket.socket:
         path = settings.listen.path

@@ -55,16 +55,31 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class UpstreamSettings:
-    """The one service behind the gate.
+class UpstreamHealth:
+    """When an address gets no requests any more, and for how long.
 
+    `failures` in a row put it out; for `ejection` seconds the first time, twice as long each time
+    that it fails again, and never longer than `max_ejection`.
+    """
+
+    failures: int = 3
+    ejection: float = 1.0
+    max_ejection: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSettings:
+    """The service behind the gate, at one or more `endpoints` that are all the same to it.
+
+    A host that is a name may stand for several addresses; it is resolved anew every `dns_refresh`.
+    `balance` is `least_connections` or `round_robin`. `max_connections` are those to all together.
     `connect_timeout` also bounds how long a request waits for a free connection.
     `first_byte_timeout` runs from the last byte of the request to the first of the answer,
     `idle_timeout` between two bytes either way, `pool_idle` is how long an unused connection is
     kept: shorter than the shortest keep-alive of common servers, so that the gate closes first.
     """
 
-    endpoint: Endpoint
+    endpoints: tuple[Endpoint, ...]
     secure: bool = False
     tls: UpstreamTls = field(default_factory=UpstreamTls)
     connect_timeout: float = 2.0
@@ -73,6 +88,9 @@ class UpstreamSettings:
     pool_idle: float = 4.0
     max_connections: int = 256
     cut_on_revocation: bool = True
+    balance: str = "least_connections"
+    dns_refresh: float = 30.0
+    health: UpstreamHealth = field(default_factory=UpstreamHealth)
 
 
 @dataclass(frozen=True, slots=True)

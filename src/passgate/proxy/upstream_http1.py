@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from passgate.proxy.plane import Plane
     from passgate.proxy.tunnel import Tunnel
     from passgate.proxy.upstream import UpstreamPool
+    from passgate.proxy.upstream_address import Address
 
 _NO_LIMIT: Final = 1 << 62
 _MOST_INFORMATIONAL: Final = 32
@@ -25,7 +26,7 @@ _IDLE, _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _TUNNEL = range(6)
 
 
 class UpstreamConnection:
-    """The client side of HTTP/1.1. `gone` is true once it must not be used any more.
+    """The client side of HTTP/1.1, to one `address`. `gone`: it must not be used any more.
 
     `began` says whether a byte of the current answer has come, `reused` whether an earlier exchange
     went over this connection, `idle_since` when the last one ended (the plane's `now`).
@@ -45,6 +46,7 @@ class UpstreamConnection:
         "_state",
         "_transport",
         "_tunnel",
+        "address",
         "began",
         "gone",
         "idle_since",
@@ -53,9 +55,10 @@ class UpstreamConnection:
         "write",
     )
 
-    def __init__(self, plane: "Plane", pool: "UpstreamPool") -> None:
+    def __init__(self, plane: "Plane", pool: "UpstreamPool", address: "Address") -> None:
         self._plane = plane
         self._pool = pool
+        self.address = address
         self._reader = ResponseReader(plane.limits.headers)
         self._exchange: Exchange | None = None
         self._tunnel: Tunnel | None = None
@@ -113,6 +116,10 @@ class UpstreamConnection:
         self._exchange = None
         self._transport.abort()
 
+    def timed_out(self) -> None:
+        """The exchange waited for too long; it will end this connection."""
+        self._pool.failed(self.address, "timeout", "it did not answer in time")
+
     def become_tunnel(self, tunnel: "Tunnel") -> bytes:
         """From now on every byte is `tunnel`'s; returns those that came already."""
         self._state = _TUNNEL
@@ -166,6 +173,8 @@ class UpstreamConnection:
         if exchange is not None and self._state == _UNTIL_CLOSE:
             self._exchange = None
             self.gone = True
+            if self.address.failures:
+                self._pool.proved(self.address)
             exchange.answer_ended(b"", ())
         else:
             self._lose()
@@ -198,11 +207,15 @@ class UpstreamConnection:
         exchange = self._exchange
         if exchange is not None:
             self._exchange = None
+            # A kept connection that closes before the first byte has only been idle for too long.
+            if self.began or not self.reused:
+                self._pool.failed(self.address, "answer", "it closed the connection too early")
             exchange.upstream_lost(self)
 
     def _unusable(self) -> None:
         exchange = self._exchange
         assert exchange is not None
+        self._pool.failed(self.address, "answer", "its answer was unusable")
         self.abort()
         exchange.unusable()
 
@@ -237,6 +250,8 @@ class UpstreamConnection:
             if head.status == 101:
                 self._held = data
                 exchange.switched(self, head)
+                if self._state == _TUNNEL:
+                    self._pool.answers(self.address)
                 return
             self._informational += 1
             # RFC 9112 section 6.3: these have no body, and section 6.1 forbids them a coding.
@@ -250,6 +265,8 @@ class UpstreamConnection:
     def _begin_answer(self, exchange: "Exchange", head: ResponseHead, data: bytes) -> None:
         length = head.length
         self._keep = head.keepalive
+        if self.address.out:
+            self._pool.answers(self.address)
         if exchange.bodiless or head.status in (204, 304):
             # RFC 9112 section 6.3: no body follows. But a server that announces one may send it all
             # the same (to HEAD that is a common mistake), and whoever came next on this connection
@@ -307,6 +324,8 @@ class UpstreamConnection:
         """The answer ended: the connection is used again, or closed."""
         self._exchange = None
         self._state = _IDLE
+        if self.address.failures:
+            self._pool.proved(self.address)
         if not exchange.request_sent or self._transport.get_write_buffer_size():
             # Answered before the request was read: the rest must not be taken for another one.
             self.abort()

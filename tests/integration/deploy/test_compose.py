@@ -62,7 +62,7 @@ def test_the_gate_publishes_its_one_port_on_loopback(
 
 def test_the_gate_leads_to_the_api(api: dict[str, Any], loaded: LoadedConfig) -> None:
     """By its service's name, at the port where it listens."""
-    upstream = loaded.config.upstream.url
+    (upstream,) = loaded.config.upstream.urls
     assert (upstream.scheme, upstream.host) == ("http", "api")
     assert str(upstream.port) in api["command"]
 

@@ -177,7 +177,7 @@ def test_probes_ask_the_admin_port_of_the_configuration(loaded: LoadedConfig) ->
 
 def test_the_api_is_on_loopback_only_and_the_gate_leads_there(loaded: LoadedConfig) -> None:
     """It names no port, listens on 127.0.0.1, and is asked from inside."""
-    upstream = loaded.config.upstream.url
+    (upstream,) = loaded.config.upstream.urls
     assert (upstream.scheme, upstream.host, upstream.port) == ("http", "127.0.0.1", 8000)
     assert "ports" not in app()
     assert '("127.0.0.1", 8000)' in app()["args"][-1]

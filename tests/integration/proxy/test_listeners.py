@@ -227,7 +227,7 @@ def test_missing_certificate_is_an_error(tmp_path: Path) -> None:
         from passgate.proxy.listener import Proxy
 
         settings = ProxySettings(
-            Endpoint("127.0.0.1", 0), UpstreamSettings(Endpoint("127.0.0.1", 1)), listen_tls=tls
+            Endpoint("127.0.0.1", 0), UpstreamSettings((Endpoint("127.0.0.1", 1),)), listen_tls=tls
         )
         await Proxy(settings, AllowAll()).start()
 

@@ -296,7 +296,7 @@ def test_upstream_can_be_exchanged() -> None:
             changed = dataclasses.replace(
                 settings,
                 upstream=dataclasses.replace(
-                    settings.upstream, endpoint=Endpoint("127.0.0.1", new.port)
+                    settings.upstream, endpoints=(Endpoint("127.0.0.1", new.port),)
                 ),
             )
             plane.call(lambda: plane.proxy.reconfigure(changed))

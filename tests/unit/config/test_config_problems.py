@@ -312,7 +312,56 @@ def test_each_kind_of_problem_is_told(problems_of: Problems, text: str, sentence
 
 
 UPSTREAM = {
-    "no url": ({}, "upstream.url is compulsory: its URL, without a path, or unix:PATH."),
+    "no url": ({}, "upstream.url is compulsory: its URL, without a path, or unix:PATH"),
+    "no url in a list": ({"urls": []}, "upstream.url is compulsory: its URL"),
+    "a url and a list": (
+        {"url": "http://a", "urls": ["http://b"]},
+        "upstream.urls stands beside upstream.url: give one of the two",
+    ),
+    "two schemes": (
+        {"urls": ["https://a", "http://b"]},
+        "upstream.urls[1] must be https: as the first one is",
+    ),
+    "a server twice": (
+        {"urls": ["http://a", "http://A:80/"]},
+        "upstream.urls[1] stands in this list already",
+    ),
+    "a path in a list": (
+        {"urls": ["http://a", "http://b/v1"]},
+        "upstream.urls[1] must not hold a path or query: requests are forwarded as they are",
+    ),
+    "the gate itself in a list": (
+        {"urls": ["http://a", "http://127.0.0.1:8080"]},
+        "upstream.urls[1] is http://127.0.0.1:8080, the gate itself",
+    ),
+    "TLS to http in a list": (
+        {"urls": ["http://a", "http://b"], "tls": {}},
+        "upstream.tls needs an https:// upstream.urls[0]",
+    ),
+    "assertions for nobody": (
+        {"url": "http://a", "assertion_audience": "api"},
+        "upstream.assertion_audience is of assertions, and upstream.assertion is none",
+    ),
+    "assertions for several": (
+        {"urls": ["http://a", "http://b"], "assertion": "jwt"},
+        "upstream.assertion_audience is compulsory with upstream.urls",
+    ),
+    "another rule of balancing": (
+        {"url": "http://a", "balance": "random"},
+        "upstream.balance must be least_connections or round_robin",
+    ),
+    "names asked for all the time": (
+        {"url": "http://a", "dns_refresh": "100ms"},
+        "upstream.dns_refresh must be a duration",
+    ),
+    "out for longer than the longest": (
+        {"url": "http://a", "health": {"ejection": "1m"}},
+        "upstream.health.ejection must leave ejection at most max_ejection",
+    ),
+    "out for shorter than the shortest": (
+        {"url": "http://a", "health": {"max_ejection": "500ms"}},
+        "upstream.health.max_ejection must leave ejection at most max_ejection",
+    ),
     "a user": ({"url": "http://u:pw@h"}, "upstream.url must not hold a user or password"),
     "a path": (
         {"url": "http://h/v1"},
@@ -320,7 +369,7 @@ UPSTREAM = {
     ),
     "several": (
         {"url": ["http://a", "http://b"]},
-        "upstream.url must be one URL: this version does not have several upstreams",
+        "upstream.url must be one URL: several of them are upstream.urls",
     ),
     "TLS to http": ({"url": "http://h", "tls": {}}, "upstream.tls needs an https:// upstream.url"),
     "a certificate without key": (

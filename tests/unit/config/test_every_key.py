@@ -64,6 +64,14 @@ ENFORCED: dict[str, Counts] = {
     ),
     "admin.metrics_token": Counts("env:TOKEN"),
     "upstream.url": Counts("unix:/run/app.sock"),
+    "upstream.urls": Counts(
+        ["http://a", "http://b"], {"upstream": {"url": None, "urls": ["http://c"]}}
+    ),
+    "upstream.balance": Counts("round_robin"),
+    "upstream.dns_refresh": Counts("31s"),
+    "upstream.health.failures": Counts(4),
+    "upstream.health.ejection": Counts("2s"),
+    "upstream.health.max_ejection": Counts("31s"),
     "upstream.connect_timeout": Counts("3s"),
     "upstream.first_byte_timeout": Counts("31s"),
     "upstream.idle_timeout": Counts("61s"),

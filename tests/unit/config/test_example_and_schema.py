@@ -45,11 +45,13 @@ def beside(place: Path) -> Path:
     return place
 
 
-def uncommented() -> str:
+def uncommented(*, several: bool = False) -> str:
     """The example with its optional keys: a # right before a key is taken away."""
     text = re.sub(r"(?m)^( *)#(?=[a-z_]+:)", r"\1", EXAMPLE.read_text())
     # Keys that can only be given beside another value than the default of another key.
-    return text.replace("assertion: none", "assertion: jwt")
+    text = text.replace("assertion: none", "assertion: jwt")
+    # Of these two only one can be given.
+    return re.sub(r"(?m)^  url: .*\n" if several else r"(?m)^  urls: .*\n", "", text)
 
 
 def test_the_example_loads_as_it_is(beside: Path) -> None:
@@ -57,12 +59,16 @@ def test_the_example_loads_as_it_is(beside: Path) -> None:
     (beside / "gate.yaml").write_text(EXAMPLE.read_text())
     loaded = load_config(beside / "gate.yaml", {})
     assert loaded.warnings == ()
-    assert str(loaded.config.upstream.url) == "http://127.0.0.1:8000"
+    assert str(loaded.config.upstream.urls[0]) == "http://127.0.0.1:8000"
 
 
-def test_the_example_loads_with_every_optional_key(beside: Path) -> None:
+@pytest.mark.parametrize("several", [False, True])
+def test_the_example_loads_with_every_optional_key(beside: Path, several: bool) -> None:
     """What is commented out is valid too."""
-    (beside / "gate.yaml").write_text(uncommented())
+    text = uncommented(several=several)
+    if several:
+        text = text.replace("http://10.0.0", "https://10.0.0")
+    (beside / "gate.yaml").write_text(text)
     loaded = load_config(beside / "gate.yaml", ENVIRON)
     assert loaded.warnings == ()
     assert loaded.config.listen.tls is not None
@@ -83,7 +89,8 @@ def test_the_example_has_every_key() -> None:
             for item in value:
                 walk(item, f"{path}[]")
 
-    walk(yaml.safe_load(uncommented()), "")
+    for several in (False, True):
+        walk(yaml.safe_load(uncommented(several=several)), "")
     missing = [
         row.path
         for row in KEYS

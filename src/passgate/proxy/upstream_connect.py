@@ -1,0 +1,80 @@
+"""Opens connections to one address after another, within one budget of time; nothing is sent.
+
+Because nothing is sent before a connection stands (and TLS has proved whose it is), going on to the
+next address is safe for every request, whatever its method.
+"""
+
+import asyncio
+import os
+import ssl
+from collections.abc import Callable
+from typing import Any, Final
+
+from passgate.proxy.settings import UpstreamSettings
+from passgate.proxy.upstream_address import Address
+from passgate.proxy.upstream_http1 import UpstreamConnection
+
+MOST_ATTEMPTS: Final = 3
+"""How many addresses are tried for one request, at most."""
+
+_GOODBYE_S: Final = 2.0  # how long the peer has to answer the end of TLS
+
+
+class Opening:
+    """One connection on its way: `address` is the one being tried, `tried` those before it.
+
+    A `probe` is for no request: it finds out whether an address that is out is reached again.
+    """
+
+    __slots__ = ("address", "probe", "task", "tried")
+
+    def __init__(self, address: Address, *, probe: bool) -> None:
+        self.address = address
+        self.probe = probe
+        self.tried: list[Address] = []
+        self.task: asyncio.Task[UpstreamConnection] | None = None
+
+
+async def connect(
+    loop: asyncio.AbstractEventLoop,
+    address: Address,
+    settings: UpstreamSettings,
+    context: ssl.SSLContext | None,
+    timeout: float,  # noqa: ASYNC109 - part of a budget that the caller divides
+    make: Callable[[], asyncio.Protocol],
+) -> asyncio.Protocol:
+    """A connection to `address` within `timeout` seconds, its TLS handshake included.
+
+    Raises `OSError`: `TimeoutError` after `timeout`, `ssl.SSLError` for a peer that cannot prove
+    who it is.
+    """
+    endpoint = address.endpoint
+    tls: dict[str, Any] = {}
+    if context is not None:
+        tls = {
+            "ssl": context,
+            "server_hostname": settings.tls.server_name or address.server_name,
+            "ssl_shutdown_timeout": _GOODBYE_S,
+        }
+    connection: asyncio.Protocol
+    async with asyncio.timeout(timeout):
+        if endpoint.path is not None:
+            path = str(endpoint.path)
+            _, connection = await loop.create_unix_connection(make, path, **tls)
+        else:
+            host, port = endpoint.host, endpoint.port
+            _, connection = await loop.create_connection(make, host, port, **tls)
+    return connection
+
+
+def reason_of(error: BaseException, timeout: float) -> str:
+    """Why no connection came about, in a few words for an operator; never what a peer wrote."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is refused: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or 'the handshake was cut'}"
+    if isinstance(error, TimeoutError):
+        return f"no connection within {timeout:g} s"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return "the connection was cut"
