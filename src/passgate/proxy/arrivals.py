@@ -82,6 +82,8 @@ class Arrivals:
 
     async def stop(self) -> None:
         """Accepts no more, and drops whoever has not got as far as a request."""
+        if self._listening.fileno() < 0:
+            return  # it has stopped already
         if self._retry is not None:
             self._retry.cancel()
         self._loop.remove_reader(self._listening)

@@ -9,6 +9,8 @@ import struct
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
+from passgate.core.client_address import normal_address
+
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 _PREFIX: Final = 16
 MAX_BYTES: Final = 536
@@ -82,7 +84,7 @@ def client_of(header: bytes) -> str:
     if family == _TCP4:
         return str(IPv4Address(header[16:20]))
     if family == _TCP6:
-        return str(IPv6Address(header[16:32]))
+        return normal_address(str(IPv6Address(header[16:32]))) or ""
     return ""
 
 
