@@ -24,7 +24,8 @@ class Overseer:
 
     def readiness(self) -> Readiness:
         """Ready while serving, with a log that can be written, every source of trust read at least
-        once, and at least one issuer (where there are any) that is not stale.
+        once, and at least one issuer (where there are any) that is not stale. The upstream is shown
+        and does not count: without it the gate still decides, and says what is wrong.
 
         `age_s` says how long ago what stands there was last true: a connection accepted needs none,
         the log its last commit, the ledger its last snapshot, a configuration its loading, a source
@@ -74,6 +75,7 @@ class Overseer:
             }
             for use, validity in gate.proxy.validities.items()
         ]
+        rows.append(self._upstream())
         loaded = True
         stale_issuers: dict[str, bool] = {}
         for row in gate.keeper.status():
@@ -86,6 +88,31 @@ class Overseer:
         # One issuer whose sources are away must not take the others' agents away with it.
         served = loaded and (not stale_issuers or not all(stale_issuers.values()))
         return Readiness(gate.serving and log.healthy and served, tuple(rows))
+
+    def _upstream(self) -> dict[str, Any]:
+        """The upstream's row: every address with its state, every name that is not resolved."""
+        proxy = self._gate.proxy
+        addresses = [
+            {
+                "address": str(address.endpoint),
+                "state": address.state,
+                "connections": address.total,
+                "failures": address.failures,
+                "error": address.error if address.failures else "",
+            }
+            for address in proxy.upstream_addresses
+        ]
+        unresolved = {name: error for name, error in proxy.upstream_names.items() if error}
+        down = [row for row in addresses if row["state"] != "up"]
+        warnings = [f"{name} cannot be resolved: {error}" for name, error in unresolved.items()]
+        if down:
+            warnings.insert(0, f"{len(down)} of {len(addresses)} addresses do not do their work")
+        return {
+            "name": "upstream",
+            "ok": len(down) < len(addresses),
+            "addresses": addresses,
+            "warning": "; ".join(warnings),
+        }
 
     def _max_stale_s(self, issuer: str) -> float:
         entry = self._gate.keeper.trust.issuers.get(issuer)
@@ -128,11 +155,27 @@ class Overseer:
             "passgate_unknown_kid_total": {
                 (row["issuer"],): row["unknown_kids"] for row in rows if row["kind"] == "keys"
             },
+            **self._upstream_measurements(),
             "passgate_log_lines_total": log.size,
             "passgate_log_commit_seconds": gate.commit_seconds,
             "passgate_log_gaps_total": log.gaps,
             "passgate_log_healthy": int(log.healthy),
             "passgate_verify_cache_total": {("hit",): cache.hits, ("miss",): cache.misses},
+        }
+
+    def _upstream_measurements(self) -> dict[str, Any]:
+        proxy = self._gate.proxy
+        counted = proxy.upstream_tally
+        states = dict.fromkeys((("up",), ("out",), ("trial",)), 0)
+        for address in proxy.upstream_addresses:
+            states[(address.state,)] += 1
+        return {
+            "passgate_upstream_addresses": states,
+            "passgate_upstream_connections": proxy.upstream_connections,
+            "passgate_upstream_failures_total": {(k,): v for k, v in counted.failures.items()},
+            "passgate_upstream_ejections_total": counted.ejections,
+            "passgate_upstream_retries_total": {(k,): v for k, v in counted.retries.items()},
+            "passgate_upstream_resolution_failures_total": counted.resolutions_failed,
         }
 
 

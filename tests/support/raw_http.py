@@ -149,15 +149,17 @@ def answering_once(answer: bytes) -> Script:
 
 
 class RawUpstream:
-    """A real server on 127.0.0.1 that follows a script and records what it saw."""
+    """A real server on loopback that follows a script and records what it saw."""
 
-    def __init__(self, script: Script | None = None) -> None:
+    def __init__(
+        self, script: Script | None = None, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.script = script or answering(OK)
         self.seen: list[Seen] = []
         self.backlog = 128
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=self.backlog)
+        self._listening = socket.create_server((host, port), backlog=self.backlog)
         self.port: int = self._listening.getsockname()[1]
 
     @property

@@ -44,6 +44,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._validities: dict[str, Validity] = {}
         self._addresses: tuple[Endpoint, ...] = ()
+        self._pool: UpstreamPool | None = None
         self._retired: list[UpstreamPool] = []
         self._resolve = resolve
         self.upstream_tally = UpstreamTally()
@@ -82,17 +83,19 @@ class Proxy:
     @property
     def upstream_connections(self) -> int:
         """Connections to the upstream that are open or being opened."""
-        return self._plane.pool.connections
+        return 0 if self._pool is None else self._pool.connections
 
     @property
     def upstream_addresses(self) -> tuple[Address, ...]:
         """Where the upstream is now, each address with its state."""
-        return self._plane.pool.addresses
+        return () if self._pool is None else self._pool.addresses
 
     @property
     def upstream_names(self) -> dict[str, str]:
         """The upstream's host names, each with what was wrong when it was asked for last."""
-        names = self._plane.pool.names
+        if self._pool is None:
+            return {}
+        names = self._pool.names
         return {name.host: names.errors.get(name, "") for name in names.names}
 
     async def start(self) -> None:
@@ -102,9 +105,16 @@ class Proxy:
         gate from starting.
         """
         settings = self._plane.settings
-        self._plane.pool = pool = self._make_pool(settings, {})
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(pool.names.asked(), settings.upstream.connect_timeout)
+        pool = self._make_pool(settings, {})
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(pool.names.asked(), settings.upstream.connect_timeout)
+            await self._serve(settings)
+        except BaseException:
+            pool.retire()
+            raise
+
+    async def _serve(self, settings: ProxySettings) -> None:
         context = None if settings.listen_tls is None else listener_context(settings.listen_tls)
         self._validities = _validities(settings)
         listening = self._listen(settings)
@@ -149,11 +159,11 @@ class Proxy:
         if settings.listen_tls is not None and settings.listen_tls != before.listen_tls:
             context = listener_context(settings.listen_tls)
         validities = _validities(settings)
-        if settings.upstream != before.upstream:
-            pool = self._make_pool(settings, plane.pool.names.known)
-            plane.pool.retire()
-            self._retired = [old for old in (*self._retired, plane.pool) if old.connections]
-            plane.pool = pool
+        old = self._pool
+        if old is not None and settings.upstream != before.upstream:
+            self._make_pool(settings, old.names.known)
+            old.retire()
+            self._retired = [each for each in (*self._retired, old) if each.connections]
         if context is not None and plane.arrivals is not None:
             plane.arrivals.context = context
         self._validities = validities
@@ -187,8 +197,9 @@ class Proxy:
                 connection.stop()
             await self._emptied(1.0)
         plane.stop()
-        for pool in (*self._retired, plane.pool):
-            await pool.close()
+        for pool in (*self._retired, self._pool):
+            if pool is not None:
+                await pool.close()
         if self._server is not None:
             await self._server.wait_closed()
         return clean
@@ -207,7 +218,7 @@ class Proxy:
     def _make_pool(self, settings: ProxySettings, known: Known) -> UpstreamPool:
         upstream = settings.upstream
         context = upstream_context(upstream.tls) if upstream.secure else None
-        return UpstreamPool(
+        self._pool = self._plane.pool = UpstreamPool(
             self._plane,
             upstream,
             context,
@@ -216,6 +227,7 @@ class Proxy:
             self._resolve,
             known,
         )
+        return self._pool
 
     def _listen(self, settings: ProxySettings) -> socket.socket:
         path = settings.listen.path

@@ -5,7 +5,10 @@ FAILURE_KINDS = ("connect", "timeout", "answer")
 
 
 class UpstreamTally:
-    """Plain numbers; one event loop writes and reads them."""
+    """Plain numbers; one event loop writes and reads them.
+
+    `retries` are by what was another one: the `address`, or the `connection`.
+    """
 
     __slots__ = ("ejections", "failures", "resolutions_failed", "retries")
 
