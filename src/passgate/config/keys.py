@@ -687,7 +687,12 @@ KEYS: Final[tuple[Key, ...]] = (
         "1MiB",
         "Size of a body that a rule must read whole.",
     ),
-    Key("limits.header_timeout", _TIMEOUT, "10s", "Time to send a header section."),
+    Key(
+        "limits.header_timeout",
+        _TIMEOUT,
+        "10s",
+        "Time to send a header section; a PROXY header and a TLS handshake have as long together.",
+    ),
     Key(
         "limits.body_idle_timeout",
         _TIMEOUT,

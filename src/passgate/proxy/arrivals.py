@@ -108,11 +108,11 @@ class Arrivals:
         for _ in range(_AT_ONCE):
             try:
                 sock, address = self._listening.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
                 if error.errno not in _OUT_OF_ROOM:
-                    raise
+                    continue  # it ended before it was accepted, or its network did: accept(2)
                 # The listening socket stays readable: without a pause this would go round and
                 # round and do nothing else.
                 _logger.warning("accepting_failed", error=error.strerror)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from tests.support.certificates import Authority
 from tests.support.data_plane import DataPlane, data_plane
-from tests.support.raw_http import Client, RawUpstream
+from tests.support.raw_http import OK, Client, Peer, RawUpstream, answering
 
-from passgate.proxy.settings import ListenTls
+from passgate.proxy.settings import ListenTls, UpstreamTls
 from passgate.watch import stamps
 
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -210,6 +210,44 @@ def test_without_a_client_ca_no_certificate_is_asked_for(authority: Authority) -
     ):
         assert asks(client) == 200
         assert plane.gate.judged[0].client_certificate == ""
+
+
+@LOOPS
+def test_the_upstream_sees_a_renewed_certificate(
+    authority: Authority, tmp_path: Path, plain_asyncio: bool
+) -> None:
+    """The same files with another content: the next connection shows the new one."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("api", ("api.test",)))
+    context.load_verify_locations(authority.cert)
+    context.verify_mode = ssl.CERT_REQUIRED
+    names = []
+
+    def script(peer: Peer) -> None:
+        with contextlib.suppress(OSError):
+            secured = context.wrap_socket(peer.sock, server_side=True)
+            peer.sock = secured
+            names.append(secured.getpeercert()["subject"][0][0][1])  # type: ignore[index]  # typeshed knows no subject
+            answering(OK)(peer)
+
+    cert, key = authority.issue("old")
+    tls = UpstreamTls(authority.cert, cert, key, "api.test")
+    with (
+        RawUpstream(script) as upstream,
+        data_plane(upstream.port, secure=True, tls=tls, plain_asyncio=plain_asyncio) as plane,
+        plane.client() as client,
+    ):
+        assert [asks(client), asks(client)] == [200, 200]
+        for file, new in zip((cert, key), authority.issue("new"), strict=True):
+            new.replace(file)
+        settings = plane.proxy.settings
+        changed = dataclasses.replace(tls, stamps=stamps((tls.ca, tls.cert, tls.key)))
+        settings = dataclasses.replace(
+            settings, upstream=dataclasses.replace(settings.upstream, tls=changed)
+        )
+        plane.call(lambda: plane.proxy.reconfigure(settings))
+        assert asks(client) == 200
+        assert names == ["old", "new"]
 
 
 def test_old_certificates_are_told(authority: Authority, tmp_path: Path) -> None:
