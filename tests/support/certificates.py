@@ -55,6 +55,18 @@ class Authority:
         )
         return cert_file, key_file
 
+    def write_key(self) -> Path:
+        """The authority's own key as a file, to serve with its certificate."""
+        key_file = self.cert.with_suffix(".key")
+        key_file.write_bytes(
+            self._key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return key_file
+
     def _sign(
         self,
         subject: x509.Name,

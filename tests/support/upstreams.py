@@ -2,9 +2,10 @@
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 
-from tests.support.raw_http import OK, Peer, RawUpstream, Script
+from tests.support.raw_http import Peer, RawUpstream, Script, answering
 
 from passgate.proxy.settings import Endpoint
 
@@ -70,7 +71,16 @@ class Switch:
         (self._well if self.on else self._ill)(peer)
 
 
-def one_each(peer: Peer) -> None:
-    """Answers one request on each connection, and closes."""
-    if peer.request() is not None:
-        peer.send(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+@contextlib.contextmanager
+def tls_upstream(context: ssl.SSLContext) -> Iterator[tuple[RawUpstream, list[str]]]:
+    """An upstream over TLS, and the names that its clients asked for."""
+    names: list[str] = []
+    context.sni_callback = lambda _, name, __: names.append(name or "")
+
+    def script(peer: Peer) -> None:
+        with contextlib.suppress(OSError):
+            peer.sock = context.wrap_socket(peer.sock, server_side=True)
+            answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")(peer)
+
+    with RawUpstream(script) as upstream:
+        yield upstream, names

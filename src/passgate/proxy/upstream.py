@@ -15,9 +15,10 @@ import structlog
 from passgate.proxy.settings import UpstreamSettings
 from passgate.proxy.upstream_address import Address
 from passgate.proxy.upstream_balance import Balance
-from passgate.proxy.upstream_connect import MOST_ATTEMPTS, Opening, connect, reason_of
+from passgate.proxy.upstream_connect import MOST_ATTEMPTS, Opening, connect
 from passgate.proxy.upstream_http1 import UpstreamConnection
 from passgate.proxy.upstream_names import Known, Names, Resolve
+from passgate.proxy.upstream_reason import reason_of
 from passgate.proxy.upstream_tally import UpstreamTally
 
 if TYPE_CHECKING:

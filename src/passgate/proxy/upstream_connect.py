@@ -5,7 +5,6 @@ next address is safe for every request, whatever its method.
 """
 
 import asyncio
-import os
 import ssl
 from collections.abc import Callable
 from typing import Any, Final
@@ -65,16 +64,3 @@ async def connect(
             host, port = endpoint.host, endpoint.port
             _, connection = await loop.create_connection(make, host, port, **tls)
     return connection
-
-
-def reason_of(error: BaseException, timeout: float) -> str:
-    """Why no connection came about, in a few words for an operator; never what a peer wrote."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is refused: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or 'the handshake was cut'}"
-    if isinstance(error, TimeoutError):
-        return f"no connection within {timeout:g} s"
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
-    return "the connection was cut"

@@ -11,6 +11,7 @@ from passgate.proxy.chunked import ChunkedReader
 from passgate.proxy.grammar import BREAKS_LINE
 from passgate.proxy.response_head import CHUNKED, UNTIL_CLOSE, ResponseHead, ResponseReader
 from passgate.proxy.unsent import unsent
+from passgate.proxy.upstream_reason import reason_of
 
 if TYPE_CHECKING:
     from passgate.proxy.exchange import Exchange
@@ -177,14 +178,14 @@ class UpstreamConnection:
                 self._pool.proved(self.address)
             exchange.answer_ended(b"", ())
         else:
-            self._lose()
+            self._lose(None)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._tunnel is not None:
             self._tunnel.upstream_lost()
             self._tunnel = None
-        self._lose()
+        self._lose(exc)
         if self.pooled:
             self._pool.forget(self)
 
@@ -202,14 +203,14 @@ class UpstreamConnection:
 
     # Reading an answer.
 
-    def _lose(self) -> None:
+    def _lose(self, exc: Exception | None) -> None:
         self.gone = True
         exchange = self._exchange
         if exchange is not None:
             self._exchange = None
             # A kept connection that closes before the first byte has only been idle for too long.
             if self.began or not self.reused:
-                self._pool.failed(self.address, "answer", "it closed the connection too early")
+                self._pool.failed(self.address, "answer", reason_of(exc))
             exchange.upstream_lost(self)
 
     def _unusable(self) -> None:

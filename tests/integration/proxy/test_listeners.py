@@ -13,6 +13,7 @@ from tests.support.allow_all import AllowAll
 from tests.support.certificates import Authority
 from tests.support.data_plane import DataPlane, data_plane
 from tests.support.raw_http import Client, Peer, RawUpstream, answering, until
+from tests.support.upstreams import tls_upstream
 
 from passgate.proxy.settings import (
     Endpoint,
@@ -97,21 +98,6 @@ def test_client_certificates(authority: Authority, tmp_path: Path) -> None:
                 client.send(GET)
                 assert client.everything() == b""
         assert len(plane.gate.judged) == 1
-
-
-@contextlib.contextmanager
-def tls_upstream(context: ssl.SSLContext) -> Iterator[tuple[RawUpstream, list[str]]]:
-    """An upstream over TLS, and the names that its clients asked for."""
-    names: list[str] = []
-    context.sni_callback = lambda _, name, __: names.append(name or "")
-
-    def script(peer: Peer) -> None:
-        with contextlib.suppress(OSError):
-            peer.sock = context.wrap_socket(peer.sock, server_side=True)
-            answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")(peer)
-
-    with RawUpstream(script) as upstream:
-        yield upstream, names
 
 
 def test_tls_upstream(authority: Authority) -> None:
