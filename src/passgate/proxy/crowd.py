@@ -70,16 +70,18 @@ class Crowd:
         `peer` is as `peer_of` gives it. An IPv6 client is its /64. Trusted proxies and Unix sockets
         carry many clients and are not counted.
         """
-        if peer == UNIX or peer in trusted:
+        if peer == UNIX or peer in trusted or not place.served:
             return
         client = counted_address(peer)
-        count = self._clients.get(client, 0) + 1
-        self._clients[client] = count
-        place.client = client
-        if limit and count > limit and place.served:
+        count = self._clients.get(client, 0)
+        if limit and count >= limit:
+            # Not counted for it: whoever asks again and again would never get back in.
             place.served = False
             self.served -= 1
             self.refused["connections_per_client"] += 1
+        else:
+            self._clients[client] = count + 1
+            place.client = client
 
     def leave(self, place: Place) -> None:
         """The socket has ended."""

@@ -65,20 +65,29 @@ def test_one_client_gets_no_more_than_its_share(peers: list[str], served: list[b
 
 
 def test_a_share_comes_back() -> None:
-    """Sockets that end, told or served, count no longer, and nothing of their client is kept."""
+    """However often it asked meanwhile; and nothing of a client is kept that is gone."""
     crowd = Crowd()
     one = entered(crowd, "192.0.2.1", per_client=1)
-    told = entered(crowd, "192.0.2.1", per_client=1)
-    assert (one.served, told.served) == (True, False)
-    crowd.leave(told)
-    assert not entered(crowd, "192.0.2.1", per_client=1).served
+    told = [entered(crowd, "192.0.2.1", per_client=1) for _ in range(3)]
+    assert [place.served for place in told] == [False] * 3
     crowd.leave(one)
-    assert (crowd.sockets, crowd.served) == (1, 0)
-    crowd._clients.clear()
     again = entered(crowd, "192.0.2.1", per_client=1)
     assert again.served
-    crowd.leave(again)
+    for place in (*told, again):
+        crowd.leave(place)
+    assert (crowd.sockets, crowd.served) == (0, 0)
     assert crowd._clients == {}
+
+
+def test_who_is_turned_away_by_all_takes_nothing_of_a_share() -> None:
+    """Being told that the gate is full is no connection of one's own."""
+    crowd = Crowd()
+    others = entered(crowd, "192.0.2.2", limit=1)
+    told = entered(crowd, "192.0.2.1", limit=1, per_client=1)
+    assert not told.served
+    crowd.leave(others)
+    assert entered(crowd, "192.0.2.1", limit=1, per_client=1).served
+    assert crowd.refused["connections_per_client"] == 0
 
 
 def test_a_limit_that_comes_later_counts_those_who_are_there() -> None:
