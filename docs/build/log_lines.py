@@ -143,7 +143,7 @@ KINDS = (
             Field(
                 "outcome",
                 "text",
-                "`completed`; `upstream_failed`; `client_gone`; `cut` (passport expired or revoked, a malformed rest of the request, or the gate ended); `refused` (the log could not be written).",
+                "`completed`; `upstream_failed`; `client_gone`; `cut` (passport expired or revoked, an idle tunnel, a malformed rest of the request, or the gate ended); `refused` (the log could not be written).",
             ),
             Field(
                 "reason_code",
@@ -158,7 +158,11 @@ KINDS = (
                 "What it cost in the end, where it was charged.",
                 always=False,
             ),
-            Field("status", "integer", "The status of the answer; 499 for a client that was gone."),
+            Field(
+                "status",
+                "integer",
+                "The status of the answer; 499 for a client that was gone before it, 0 where the gate cut before it.",
+            ),
         ),
     ),
     Kind(

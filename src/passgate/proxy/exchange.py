@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # RFC 9110 section 9.2.2; TRACE never gets here.
 _IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 _UNMEASURED: Final = -1
+_CLIENT_GONE: Final = 499  # on record where there was nobody left to answer
 
 
 class Exchange:
@@ -176,6 +177,7 @@ class Exchange:
         """The client closed its connection."""
         if not self._over:
             self._drop_upstream()
+            self._status = self._status or _CLIENT_GONE
             self._end("client_gone")
 
     def client_full(self) -> None:

@@ -465,7 +465,7 @@ class ServerConnection(ClientSocket):
                 self._advance()
         elif type(step) is Forward:
             # The client left in the meantime: nothing is forwarded, and that is its outcome.
-            self._plane.enforcement.finished(step, 0, 0, "client_gone", sent=False)
+            self._plane.enforcement.finished(step, 499, 0, "client_gone", sent=False)
 
     def _apply(self, step: Step) -> None:
         kind = type(step)

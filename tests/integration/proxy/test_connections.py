@@ -276,7 +276,7 @@ def test_client_that_leaves_is_not_worked_for() -> None:
             until(lambda: upstream.received, "it is forwarded")
         until(lambda: upstream.seen[0].end, "the upstream's connection ends")
         until(lambda: plane.gate.outcomes, "it is on record")
-        assert plane.gate.outcomes == [Finished(0, 0, "client_gone", True)]
+        assert plane.gate.outcomes == [Finished(499, 0, "client_gone", True)]
 
 
 def test_client_that_leaves_while_the_decision_waits() -> None:
@@ -289,7 +289,7 @@ def test_client_that_leaves_while_the_decision_waits() -> None:
         resume, forward = plane.gate.parked[0]
         plane.call(lambda: resume(forward))
 
-        assert plane.gate.outcomes == [Finished(0, 0, "client_gone", False)]
+        assert plane.gate.outcomes == [Finished(499, 0, "client_gone", False)]
         assert upstream.seen == []
 
 

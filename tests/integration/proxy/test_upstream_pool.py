@@ -249,7 +249,7 @@ def test_client_that_leaves_the_queue() -> None:
                 two.send(b"GET /two HTTP/1.1\r\nHost: a\r\n\r\n")
                 until(lambda: len(plane.gate.judged) == 2, "it is judged")
             until(lambda: plane.gate.outcomes, "it is on record")
-            assert plane.gate.outcomes == [Finished(0, 0, "client_gone", False)]
+            assert plane.gate.outcomes == [Finished(499, 0, "client_gone", False)]
         until(lambda: plane.proxy.inflight == 0, "the other is on record")
         assert b"/two" not in upstream.received
 
