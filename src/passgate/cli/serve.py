@@ -14,6 +14,9 @@ from passgate.cli.exits import WRONG_USE, fail
 if TYPE_CHECKING:
     from passgate.config import LoadedConfig
 
+# Clients beyond the limit that are told so (1,024), the log, the ledger, sources, the admin's.
+_OWN_FILES = 1024 + 128
+
 
 def serve(
     config: Annotated[
@@ -69,6 +72,26 @@ def _spare_the_collector() -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
+def _allow_open_files(connections: int, upstream: int) -> int:
+    """Lets this process open as many files as the system allows it; returns how many it lacks.
+
+    Systems start processes with room for 1,024, whatever more they are allowed. Each client and
+    each connection to the upstream is a file, and so is what the gate reads and writes itself.
+    """
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        except (OSError, ValueError):
+            pass  # some systems allow less than they say; what there is must do
+    if soft == resource.RLIM_INFINITY:
+        return 0
+    return max(0, connections + upstream + _OWN_FILES - soft)
+
+
 async def _serve(loaded: "LoadedConfig") -> None:
     import structlog
 
@@ -88,6 +111,16 @@ async def _serve(loaded: "LoadedConfig") -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload)
+    lacking = _allow_open_files(
+        loaded.config.limits.connections, loaded.config.upstream.max_connections
+    )
+    if lacking:
+        logger.warning(
+            "too_few_open_files",
+            lacking=lacking,
+            advice="raise the limit on open files (ulimit -n, LimitNOFILE=), "
+            "or lower limits.connections",
+        )
     await gate.start()
     _spare_the_collector()
     logger.info(
