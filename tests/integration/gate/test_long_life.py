@@ -148,7 +148,7 @@ def test_events_and_polls_outlive_short_patience(tmp_path: Path) -> None:
             assert time.monotonic() - started < 3
         await eventually(lambda: stage.api.ends.count("events") == 2)
 
-    play(tmp_path, scene, upstream={"first_byte_timeout": "5s", "idle_timeout": "600ms"})
+    play(tmp_path, scene, upstream={"first_byte_timeout": "5s", "idle_timeout": "800ms"})
 
 
 async def _text(stage: Stage, path: str, headers: dict[str, str]) -> str:
@@ -237,7 +237,9 @@ def test_a_revocation_cuts_everything_at_once(tmp_path: Path) -> None:
         outcomes = await stage.outcomes(4)
         learnt = seconds(stage.lines("trust")[-1])
         assert [line["outcome"] for line in outcomes] == ["cut"] * 4
-        assert all(0 <= seconds(line) - learnt < 0.1 for line in outcomes)
+        took = [seconds(line) - learnt for line in outcomes]
+        # An outcome's time is made of two that are cut to milliseconds.
+        assert all(-0.003 < each < 0.1 for each in took), took
         await eventually(lambda: len(stage.api.ends) == 4)  # upstream they are over, too
         stage.api.next_event.clear()
         await other.all_go_on()
@@ -280,7 +282,8 @@ def test_expiry_cuts_everything(tmp_path: Path) -> None:
 
         outcomes = await stage.outcomes(4)
         assert [line["outcome"] for line in outcomes] == ["cut"] * 4
-        assert all(0 <= seconds(line) - end < 1.5 for line in outcomes)
+        took = [seconds(line) - end for line in outcomes]
+        assert all(-0.003 < each < 1.5 for each in took), took
 
     play(tmp_path, scene, passport={"clock_skew": "0s"})
 

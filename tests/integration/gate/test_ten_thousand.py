@@ -111,7 +111,7 @@ def test_ten_thousand_idle_connections(tmp_path: Path, many: int) -> None:
             started = time.monotonic()
             assert gate.request("GET", "/v1/search", passport).status == 200
             took.append(time.monotonic() - started)
-        assert sorted(took)[25] < 0.05
+        assert sorted(took)[25] < 0.2
 
         # Beyond the limit: told so, cleanly, and none of the others suffers.
         with contextlib.ExitStack() as extra:
