@@ -119,8 +119,10 @@ def proxy_settings(config: Config) -> ProxySettings:
             body_idle_timeout=limits.body_idle_timeout_s,
             keepalive_timeout=limits.keepalive_timeout_s,
             connections=limits.connections,
+            streams=limits.streams,
             per_client=limits.connections_per_client or 0,
         ),
+        http2=config.listen.http2,
         listen_tls=None
         if listen_tls is None
         else ListenTls(

@@ -265,7 +265,7 @@ def _judge(came: Came) -> None:
     status = re.match(r"(\d{3})\b", promise)
     if status and "curl" in step.command:
         # -i shows the head of each answer, of which the last one counts; -w prints the status.
-        heads = re.findall(r"^HTTP/1\.1 (\d{3})", came.output, re.M)
+        heads = re.findall(r"^HTTP/(?:1\.1|2) (\d{3})", came.output, re.M)
         said = heads[-1:] or re.findall(r"^(\d{3})$", came.output, re.M)[-1:]
         assert said == [status[1]], f"{promise}{context}"
         for word in re.findall(r"[a-z]+_[a-z_]+", promise):

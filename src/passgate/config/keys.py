@@ -160,6 +160,13 @@ KEYS: Final[tuple[Key, ...]] = (
         [],
         "Who may send that header, and nobody else may connect; compulsory with `v2`.",
     ),
+    Key(
+        "listen.http2",
+        A_BOOL,
+        True,
+        "HTTP/2 beside HTTP/1.1: chosen within TLS (ALPN), by prior knowledge in clear text.",
+        restart=True,
+    ),
     Key("listen.tls", A_SECTION_OR_NULL, None, "TLS for agents.", restart=True),
     Key(
         "listen.tls.cert",
@@ -717,6 +724,12 @@ KEYS: Final[tuple[Key, ...]] = (
         or_null(whole_number(1, 1_000_000)),
         None,
         "Connections at a time from one address (IPv6: /64), but for `listen.trusted_proxies`.",
+    ),
+    Key(
+        "limits.streams",
+        whole_number(1, 1000),
+        100,
+        "Requests at a time on one HTTP/2 connection; further ones are to be sent again.",
     ),
     Key(
         "limits.drain_timeout",

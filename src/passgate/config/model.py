@@ -109,6 +109,7 @@ class ListenConfig:
     trusted_proxies: tuple[Network | str, ...]
     proxy_protocol: str
     proxy_protocol_from: tuple[Network | str, ...]
+    http2: bool
     tls: ListenTlsConfig | None
 
 
@@ -287,6 +288,7 @@ class LimitsConfig:
     keepalive_timeout_s: float
     connections: int
     connections_per_client: int | None
+    streams: int
     drain_timeout_s: float
     refusals_per_second: int
 

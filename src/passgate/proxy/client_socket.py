@@ -12,8 +12,7 @@ from passgate.proxy.steps import Answer
 from passgate.proxy.unsent import unsent
 
 if TYPE_CHECKING:
-    from passgate.proxy.http1 import ServerConnection
-    from passgate.proxy.plane import Plane
+    from passgate.proxy.plane import Connection, Plane
 
 HELD_BYTES: Final = 64 * 1024  # what a client may send ahead before it is no longer read
 _LINGER_BYTES: Final = 1 << 20
@@ -77,8 +76,8 @@ class ClientSocket:
         plane = self._plane
         self._transport = transport
         self.write = transport.write
-        # Every one is what HTTP makes of it; nothing else derives from this class.
-        plane.connections.add(cast("ServerConnection", self))
+        # Every one is what a version of HTTP makes of it; nothing else derives from this class.
+        plane.connections.add(cast("Connection", self))
         place = self.place
         if place is not None:
             assert plane.arrivals is not None

@@ -4,6 +4,7 @@ A request is judged before a byte of it goes upstream, requests are taken one af
 whatever cannot be framed in exactly one way is answered and ends the connection.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,8 @@ from passgate.proxy.answers import (
 )
 from passgate.proxy.client_socket import HELD_BYTES, ClientSocket
 from passgate.proxy.exchange import Exchange
+from passgate.proxy.http2_connection import Http2Connection, hand_over
+from passgate.proxy.http2_framing import PREFACE_HEAD
 from passgate.proxy.incoming_body import IncomingBody
 from passgate.proxy.request_head import CHUNKED, Fault, RequestHead, RequestReader, early_fault
 from passgate.proxy.response_head import ResponseHead
@@ -56,6 +59,7 @@ class ServerConnection(ClientSocket):
         "_collected",
         "_collecting_since",
         "_exchange",
+        "_first",
         "_reader",
         "_request",
         "_searched",
@@ -79,8 +83,20 @@ class ServerConnection(ClientSocket):
         self._chunked = False
         self._close = False
         self._advancing = False
+        self._first = True
 
     # What the event loop tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None and tls.selected_alpn_protocol() == "h2":
+            successor = Http2Connection(self._plane)
+            if self.place is not None:
+                successor.come_from(self._peer, self.place)
+            hand_over(transport, successor)
+            successor.connection_made(transport)
+        else:
+            super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         if self._ending:
@@ -368,7 +384,10 @@ class ServerConnection(ClientSocket):
             return False
         request = self._reader.read(head)
         if type(request) is Fault:
-            self._refuse(request)
+            if head == PREFACE_HEAD and self._first and plane.settings.http2:
+                self._become_http2(head)
+            else:
+                self._refuse(request)
             return False
         assert type(request) is RequestHead
         self._request = request
@@ -393,6 +412,16 @@ class ServerConnection(ClientSocket):
         self._case, step = plane.enforcement.begin(wire, self._resume)
         self._apply(step)
         return True
+
+    def _become_http2(self, head: bytes) -> None:
+        """The client's first bytes are the preface of HTTP/2: it knew (RFC 9113 section 3.3)."""
+        data = head + self._buffer
+        self._ending = True
+        self._buffer = b""
+        self._deadline = 0.0
+        successor = Http2Connection(self._plane)
+        hand_over(self._transport, successor)
+        successor.take_over(self, data)
 
     def _await_body(self) -> None:
         """Body bytes are welcome now; a client that waits to be asked for them is asked."""
@@ -557,6 +586,7 @@ class ServerConnection(ClientSocket):
         """Ready for the next request."""
         plane = self._plane
         self._state = _HEAD
+        self._first = False
         self._request = None
         self._deadline = plane.now + plane.slack + plane.limits.keepalive_timeout
         if self._paused:

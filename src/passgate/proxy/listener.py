@@ -115,7 +115,11 @@ class Proxy:
             raise
 
     async def _serve(self, settings: ProxySettings) -> None:
-        context = None if settings.listen_tls is None else listener_context(settings.listen_tls)
+        context = (
+            None
+            if settings.listen_tls is None
+            else listener_context(settings.listen_tls, http2=settings.http2)
+        )
         self._validities = _validities(settings)
         listening = self._listen(settings)
         try:
@@ -157,7 +161,7 @@ class Proxy:
             raise ValueError("the listening address and its protocols change only with a restart")
         context = None
         if settings.listen_tls is not None and settings.listen_tls != before.listen_tls:
-            context = listener_context(settings.listen_tls)
+            context = listener_context(settings.listen_tls, http2=settings.http2)
         validities = _validities(settings)
         old = self._pool
         if old is not None and settings.upstream != before.upstream:
@@ -275,7 +279,7 @@ class Proxy:
 
 def _fixed(settings: ProxySettings) -> tuple[object, ...]:
     """What the listener is made with, once and for all."""
-    return settings.listen, settings.listen_tls is None, settings.proxy_protocol
+    return settings.listen, settings.listen_tls is None, settings.proxy_protocol, settings.http2
 
 
 def _validities(settings: ProxySettings) -> dict[str, Validity]:

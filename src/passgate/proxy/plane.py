@@ -4,22 +4,36 @@ import asyncio
 import time
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from passgate.proxy.crowd import Crowd
+from passgate.proxy.crowd import Crowd, Place
 from passgate.proxy.header_memo import HeaderMemo
 from passgate.proxy.settings import ProxySettings
 from passgate.proxy.steps import Enforcement
 
 if TYPE_CHECKING:
     from passgate.proxy.arrivals import Arrivals
-    from passgate.proxy.http1 import ServerConnection
     from passgate.proxy.upstream import UpstreamPool
 
 _SLOWEST_TICK = 0.25
 _FASTEST_TICK = 0.01
 _JUDGE_EVERY = 1.0  # seconds between looks at open exchanges, for those whose passport expires
 _JUDGE_APART = 0.05  # the least between two looks, however often what is trusted changes
+
+
+class Connection(Protocol):
+    """A client's connection, of either version of HTTP; `place` is its place in the crowd."""
+
+    place: Place | None
+
+    def drain(self) -> None:
+        """The gate stops: what is under way ends, nothing else begins."""
+
+    def stop(self) -> None:
+        """The gate stops now."""
+
+    def sweep(self, now: float, judge: bool) -> None:
+        """Called every tick: acts where a deadline has passed; `judge` once a second."""
 
 
 class Plane:
@@ -70,7 +84,7 @@ class Plane:
         self._date_second = 0
         self.enforcement = enforcement
         self.headers = HeaderMemo()
-        self.connections: set[ServerConnection] = set()
+        self.connections: set[Connection] = set()
         self.crowd = Crowd()
         self.arrivals: Arrivals | None = None
         self.emptied = asyncio.Event()
@@ -121,7 +135,7 @@ class Plane:
             at = max(self._loop.time(), self._judged_at + _JUDGE_APART)
             self._judging = self._loop.call_at(at, self._judge)
 
-    def left(self, connection: "ServerConnection") -> None:
+    def left(self, connection: Connection) -> None:
         """A client's connection is gone."""
         self.connections.discard(connection)
         if connection.place is not None:

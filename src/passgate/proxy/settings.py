@@ -109,6 +109,7 @@ class Limits:
     keepalive_timeout: float = 75.0
     connections: int = 10_000
     per_client: int = 0
+    streams: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +129,4 @@ class ProxySettings:
     trusted_proxies: TrustedProxies = NO_PROXIES
     proxy_protocol: bool = False
     proxy_protocol_from: TrustedProxies = NO_PROXIES
+    http2: bool = True

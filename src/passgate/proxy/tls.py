@@ -1,12 +1,12 @@
-"""TLS contexts for both sides: TLS 1.2 or later, HTTP/1.1 only, verification always on."""
+"""TLS contexts for both sides: TLS 1.2 or later, verification always on."""
 
 import ssl
 
 from passgate.proxy.settings import ListenTls, UpstreamTls
 
 
-def listener_context(tls: ListenTls) -> ssl.SSLContext:
-    """The server side. A certificate that is not from `client_ca` is turned away; so is none.
+def listener_context(tls: ListenTls, *, http2: bool) -> ssl.SSLContext:
+    """The server side, with `http2` in either version; no certificate but from `client_ca` enters.
 
     With `client_optional`, a client without any certificate may come too.
 
@@ -16,7 +16,7 @@ def listener_context(tls: ListenTls) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.load_cert_chain(tls.cert, tls.key)
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
     if tls.client_ca is not None:
         context.load_verify_locations(tls.client_ca)
         context.verify_mode = ssl.CERT_OPTIONAL if tls.client_optional else ssl.CERT_REQUIRED

@@ -40,7 +40,7 @@ def over_tls(plane: DataPlane, context: ssl.SSLContext) -> Iterator[Client]:
 
 def trusting(authority: Authority) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=authority.cert)
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.set_alpn_protocols(["http/1.1"])
     return context
 
 
