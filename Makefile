@@ -3,9 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q
 PYTEST_WORKERS ?= 2
+EXECUTIONS ?= 1000000
+SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit core-coverage check format docs bench image lock clean
+.PHONY: help setup demo test unit core-coverage fuzz check format docs bench image lock clean
 
 help: ## say what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +35,9 @@ test: core-coverage ## all tests of the default suite
 core-coverage: .venv/.dev ## the core's own unit tests, which must reach every branch of it
 	$(BIN)/python -m coverage run -m pytest tests/unit/core
 	$(BIN)/python -m coverage report --fail-under=100
+
+fuzz: .venv/.dev ## a million hostile conversations with the data plane (EXECUTIONS, SEED)
+	$(BIN)/python -m tests.fuzz --executions $(EXECUTIONS) --seed $(SEED)
 
 check: .venv/.dev ## linters, types, import contracts, documents
 	$(BIN)/ruff check .

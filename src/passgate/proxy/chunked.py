@@ -31,6 +31,7 @@ class ChunkedReader:
         "_held",
         "_left",
         "_limit",
+        "_searched",
         "_state",
         "_strict_trailers",
         "_total",
@@ -49,6 +50,7 @@ class ChunkedReader:
         self._left = 0
         self._total = 0
         self._extensions = 0
+        self._searched = 0  # of what is held of the trailers
         self.done = False
         self.too_large = False
         self.fault = ""
@@ -120,12 +122,16 @@ class ChunkedReader:
         if data.startswith(b"\r\n", at):
             end = at
         else:
-            found = data.find(b"\r\n\r\n", at)
+            # The blank line may straddle what is here and what comes. Searching all of it with each
+            # packet would make a trickle of trailers cost many times what it takes to send.
+            begin = max(at + self._searched - 3, at)
+            found = data.find(b"\r\n\r\n", begin)
             if found < 0 or found - at > _TRAILER_BYTES:
                 if len(data) - at > _TRAILER_BYTES:
                     return self._fail("The trailers are too long.")
-                if BREAKS_LINE.search(data, at) is not None:
+                if BREAKS_LINE.search(data, begin) is not None:
                     return self._fail("A trailer is malformed.")
+                self._searched = len(data) - at
                 self._held = data[at:]
                 return pieces
             end = found + 2

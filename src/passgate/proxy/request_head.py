@@ -266,7 +266,9 @@ def early_fault(start: bytes, searched: int, header_bytes: int, target_bytes: in
     So that a client is told at once what is wrong and holds no memory for it. The bytes before
     `searched` have been looked at already. Sizes are limits: of the head, and of the target.
     """
-    if start[0] in _NEVER_FIRST or BREAKS_LINE.search(start, max(searched - 1, 0)) is not None:
+    if start[0] in _NEVER_FIRST:
+        return Fault(400, "The request line is malformed.")
+    if BREAKS_LINE.search(start, max(searched - 1, 0)) is not None:
         return Fault(400, "The request head holds a bare line ending or a null byte.")
     # A method and a version need less than 64 bytes besides the target.
     if len(start) > target_bytes + 64 and start.find(b"\r\n", 1, target_bytes + 64) < 0:
@@ -281,7 +283,7 @@ def explain(head: bytes) -> Fault:
     line = REQUEST_LINE.match(head)
     if line is not None and (line[3], line[4]) not in ((b"1", b"1"), (b"1", b"0")):
         return Fault(505, "The gate speaks HTTP/1.1 and HTTP/1.0.")
-    if BREAKS_LINE.search(head) is not None:
+    if head[0] not in _NEVER_FIRST and BREAKS_LINE.search(head) is not None:
         return Fault(400, "The request head holds a bare line ending or a null byte.")
     if line is None:
         return Fault(400, "The request line is malformed.")

@@ -4,7 +4,7 @@ One thread decides for everybody, so what takes a second for one agent takes it 
 """
 
 from base64 import urlsafe_b64encode
-from time import perf_counter
+from time import perf_counter, process_time
 
 import pytest
 
@@ -91,6 +91,17 @@ def test_chunks() -> None:
     before = perf_counter()
     ChunkedReader(1 << 30, strict_trailers=True).feed(b"1\r\na\r\n" * 43_000)
     assert perf_counter() - before < QUICK_S
+
+
+def test_a_trickle_of_trailers() -> None:
+    """8 KiB of trailers, byte by byte."""
+    chunks = ChunkedReader(1 << 30, strict_trailers=True)
+    trailers = b"0\r\n" + b"x: " + b"y" * 8100
+    before = process_time()
+    for at in range(len(trailers)):
+        chunks.feed(trailers[at : at + 1])
+    assert not chunks.fault
+    assert process_time() - before < 0.15
 
 
 @pytest.mark.parametrize(

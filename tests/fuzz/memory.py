@@ -1,0 +1,246 @@
+"""The outside world of a data plane, in memory: a loop, transports and a pool that a plan drives.
+
+Nothing happens by itself: what a real loop would do later is done by `World.settle`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from tests.fuzz.recognize import Message
+
+from passgate.proxy.plane import Plane
+from passgate.proxy.upstream_address import Address
+from passgate.proxy.upstream_http1 import UpstreamConnection
+
+
+class Loop:
+    """The parts of an event loop that the data plane asks for, with a clock that is set."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.soon: deque[Callable[[], None]] = deque()
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: object) -> "Loop":
+        """Forgotten: plans sweep by themselves, and end by losing every connection."""
+        return self
+
+    def cancel(self) -> None:
+        """Stands for the handle of such a call."""
+
+    def settle(self) -> None:
+        """Does what is due, and what comes of it."""
+        soon = self.soon
+        while soon:
+            soon.popleft()()
+
+
+class Transport(asyncio.Transport):
+    """One end of a connection. `out` is all that the protocol has written.
+
+    With `room`, what was written is taken only by `drain`, and more than `room` bytes of it pause
+    the protocol, as a peer that does not read would. `half` is whether the sending side can end on
+    its own (TLS cannot). `cut` is true after `abort`, `ended` after `write_eof` or `close`.
+    """
+
+    def __init__(self, loop: Loop, protocol: Any, *, room: int = 0, half: bool = True) -> None:
+        super().__init__()
+        self._loop = loop
+        self._protocol = protocol
+        self._room = room
+        self._half = half
+        self._untaken = 0
+        self._full = False
+        self.peer = "192.0.2.250"
+        self.out = bytearray()
+        self.paused = False
+        self.ended = False
+        self.cut = False
+        self.lost = False
+        self._closing = False
+
+    # What the protocol asks for.
+
+    def write(self, data: Any) -> None:
+        if self.ended and not self._closing:
+            raise RuntimeError("written after the end of sending")
+        if self._closing:
+            return
+        assert type(data) is bytes
+        self.out += data
+        if self._room:
+            self._untaken += len(data)
+            if self._untaken > self._room and not self._full:
+                self._full = True
+                self._protocol.pause_writing()
+
+    def can_write_eof(self) -> bool:
+        return self._half
+
+    def write_eof(self) -> None:
+        self.ended = True
+
+    def close(self) -> None:
+        if not self._closing:
+            self._closing = self.ended = True
+            if not self._untaken:
+                self._lose()
+
+    def abort(self) -> None:
+        if not self.lost:
+            # What was ended in order before, is whole.
+            self.cut = not self.ended
+            self._closing = True
+            self._lose()
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+    def get_write_buffer_size(self) -> int:
+        return self._untaken
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return (self.peer, 4711) if name == "peername" else default
+
+    # What the plan does.
+
+    def begin(self) -> None:
+        """The connection is there."""
+        self._protocol.connection_made(self)
+
+    def deliver(self, data: bytes) -> bool:
+        """Bytes from the peer; false where nobody reads them now."""
+        if self.paused or self._closing or not data:
+            return False
+        self._protocol.data_received(data)
+        return True
+
+    def drain(self) -> None:
+        """The peer takes what was written."""
+        self._untaken = 0
+        if self.lost:
+            return
+        if self._full:
+            self._full = False
+            self._protocol.resume_writing()
+        if self._closing:
+            self._lose()
+
+    def end(self) -> None:
+        """The peer sends no more."""
+        if not self._closing and not self._protocol.eof_received():
+            self.close()
+
+    def reset(self) -> None:
+        """The connection breaks."""
+        if not self.lost:
+            self._closing = True
+            self._lose()
+
+    def _lose(self) -> None:
+        if not self.lost:
+            self.lost = True
+            self._loop.soon.append(self._tell)
+
+    def _tell(self) -> None:
+        self._protocol.connection_lost(None)
+
+
+class Upstream:
+    """The upstream's end of one connection: what came, and what it is going to say."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self.whole: list[Message] = []
+        self.read = 0  # bytes of `transport.out` that these are
+        self.to_say = bytearray()
+        self.said: list[tuple[int, bytearray]] = []  # per request: its number, the bytes back
+        self.asked: int | None = None  # where in `transport.out` requests end and a tunnel begins
+
+
+class Pool:
+    """Connections to the upstream, opened when the plan says so; at most `most` at a time."""
+
+    def __init__(self, loop: Loop, most: int, make: Callable[[], Upstream]) -> None:
+        self._loop = loop
+        self._most = most
+        self._make = make
+        self._idle: list[UpstreamConnection] = []
+        self._waiting: deque[Any] = deque()
+        self.connections = 0
+        self.opening = 0
+
+    def take(self, exchange: Any, *, fresh: bool = False) -> UpstreamConnection | None:
+        full = self.connections + self.opening >= self._most
+        if not fresh or full:
+            while self._idle:
+                connection = self._idle.pop()
+                if not connection.gone:
+                    return connection
+        if len(self._waiting) >= 4:
+            exchange.unreachable("overloaded")
+            return None
+        self._waiting.append(exchange)
+        if not full:
+            self.opening += 1
+        return None
+
+    def opened(self, *, succeeds: bool) -> None:
+        """One attempt to connect is over."""
+        if not self.opening:
+            return
+        self.opening -= 1
+        if not succeeds:
+            if self._waiting:
+                self._waiting.popleft().unreachable("upstream_unreachable")
+            return
+        self.connections += 1
+        upstream = self._make()
+        connection = upstream.transport._protocol
+        upstream.transport.begin()
+        connection.pooled = True
+        self.release(connection)
+
+    def leave(self, exchange: Any) -> None:
+        if exchange in self._waiting:
+            self._waiting.remove(exchange)
+
+    def release(self, connection: UpstreamConnection) -> None:
+        if self._waiting:
+            self._waiting.popleft().connected(connection)
+        else:
+            self._idle.append(connection)
+
+    def failed(self, address: Address, kind: str, error: str) -> None:
+        """Of no consequence: there is one address, and it is never left out."""
+
+    def proved(self, address: Address) -> None:
+        """As above."""
+
+    def answers(self, address: Address) -> None:
+        """As above."""
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        self.connections -= 1
+        if connection in self._idle:
+            self._idle.remove(connection)
+        if len(self._waiting) > self.opening:
+            self.opening += 1
+
+    def sweep(self, now: float) -> None:
+        """Idle connections stay: plans end them."""
+
+
+def make_plane(settings: Any, enforcement: Any, loop: Loop) -> Plane:
+    """A data plane on this loop, whose pool is set by the caller."""
+    return Plane(settings, enforcement, loop, lambda: 0.0)
