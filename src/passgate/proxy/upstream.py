@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import structlog
 
@@ -152,8 +152,7 @@ class UpstreamPool:
         was_out = address.out
         if address.failed(now, error):
             self._tally.ejections += 1
-            while address.idle:
-                address.idle.pop().close()
+            address.close_idle()
             if not was_out:
                 _logger.warning("upstream_out", address=str(address.endpoint), error=error)
         elif not was_out and now - address.told_at >= _TELL_EVERY_S:
@@ -189,11 +188,12 @@ class UpstreamPool:
         if not self._balance.addresses:
             self._refuse_waiting()
         for address in self._balance.addresses:
-            _vanish(address)
+            address.vanish()
 
     async def close(self) -> None:
         """Closes everything at once; returns when nothing is open any more."""
         self.retire()
+        await self._names.stopped()
         opening = [each.task for each in self._opening if each.task is not None]
         for task in opening:
             task.cancel()
@@ -218,11 +218,11 @@ class UpstreamPool:
         if address is None:
             address = balance.next()
         if address is not None and (full or not fresh):
-            connection = _idle_of(address)
+            connection = address.take_idle()
             if connection is None and full:
                 # No room for one to the address whose turn it is: better another than to wait.
                 other = balance.spare()
-                connection = None if other is None else _idle_of(other)
+                connection = None if other is None else other.take_idle()
             if connection is not None:
                 return connection
         if len(self._waiting) >= self._settings.max_connections:
@@ -318,20 +318,13 @@ class UpstreamPool:
     def _adopt_addresses(self) -> None:
         """Takes over what the names stand for now; what is no longer among it is let go."""
         settings = self._settings
-        before = {(each.endpoint, each.server_name): each for each in self._balance.addresses}
-        after: dict[Any, Address] = {}
-        for endpoint, host in self._names.addresses():
-            # Without TLS two names of one address are one address.
-            name = host if settings.secure else ""
-            key = (endpoint, name)
-            if key in before:
-                after[key] = before.pop(key)
-            elif key not in after:
-                after[key] = Address(endpoint, name, settings.health)
-        for address in before.values():
-            _vanish(address)
-        addresses = tuple(after.values())
-        self._balance.addresses = addresses
+        # Without TLS two names of one address are one address.
+        listed = [
+            (endpoint, host if settings.secure else "")
+            for endpoint, host in self._names.addresses()
+        ]
+        self._balance.adopt(listed, settings.health)
+        addresses = self._balance.addresses
         self._only = addresses[0].idle if len(addresses) == 1 else []
         for _ in range(len(self._waiting)):
             self._serve_waiting()
@@ -344,20 +337,3 @@ class UpstreamPool:
     def _refuse_waiting(self) -> None:
         while self._waiting:
             self._waiting.popleft().unreachable("upstream_unreachable")
-
-
-def _idle_of(address: Address) -> UpstreamConnection | None:
-    """A connection of `address` that can be used at once; from now on it is in use."""
-    while address.idle:
-        connection = address.idle.pop()
-        if not connection.gone:
-            if address.out:
-                address.trial = connection
-            return connection
-    return None
-
-
-def _vanish(address: Address) -> None:
-    address.vanished = True
-    while address.idle:
-        address.idle.pop().close()

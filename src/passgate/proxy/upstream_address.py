@@ -20,9 +20,10 @@ class Address:
     """One address, and its part of the pool. Times are the plane's, in seconds.
 
     `total` counts its connections, open and being opened; `idle` are those without an exchange.
-    `failures` are those in a row, `error` the last one in words. While `out`, it gets no requests
-    as long as others are there; from `until` on a connection to it is tried, and over that one
-    request at a time, `trial`. `vanished` means that nothing keeps a connection to it any more.
+    `failures` are those in a row, `error` the last one in words, `told_at` when the journal heard
+    of one. While `out`, it gets no requests as long as others are there; from `until` on a
+    connection to it is tried, and over that one request at a time, `trial`. `vanished` means that
+    nothing keeps a connection to it any more.
     """
 
     __slots__ = (
@@ -66,7 +67,7 @@ class Address:
         self.until = 0.0
         self.rounds = 0
         self.back_at = 0.0
-        self.told_at = 0.0
+        self.told_at = float("-inf")
         self.trial: object | None = None
         self.vanished = False
 
@@ -128,3 +129,23 @@ class Address:
     def wait_again(self, now: float) -> None:
         """Nobody had a request for the connection that was tried: as long again until the next."""
         self.until = now + self._length
+
+    def vanish(self) -> None:
+        """Nothing names it any more: what is idle is closed, the rest when it has ended."""
+        self.vanished = True
+        self.close_idle()
+
+    def close_idle(self) -> None:
+        """Closes every connection without an exchange."""
+        while self.idle:
+            self.idle.pop().close()
+
+    def take_idle(self) -> "UpstreamConnection | None":
+        """A connection that can be used at once, and is in use from now on; the last used first."""
+        while self.idle:
+            connection = self.idle.pop()
+            if not connection.gone:
+                if self.out:
+                    self.trial = connection
+                return connection
+        return None

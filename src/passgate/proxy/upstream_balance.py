@@ -1,7 +1,8 @@
 """Which address gets the next request: the rules of balancing over those that do their work."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from passgate.proxy.settings import Endpoint, UpstreamHealth
 from passgate.proxy.upstream_address import Address
 
 
@@ -18,6 +19,22 @@ class Balance:
         self._round_robin = rule == "round_robin"
         self._turn = 0
         self.addresses: tuple[Address, ...] = ()
+
+    def adopt(self, listed: Iterable[tuple[Endpoint, str]], health: UpstreamHealth) -> None:
+        """Goes on with exactly these addresses, each with the name to verify it by.
+
+        Those that stay keep their connections and their health; those that are gone vanish.
+        """
+        before = {(each.endpoint, each.server_name): each for each in self.addresses}
+        after: dict[tuple[Endpoint, str], Address] = {}
+        for key in listed:
+            if key in before:
+                after[key] = before.pop(key)
+            elif key not in after:
+                after[key] = Address(*key, health)
+        self.addresses = tuple(after.values())
+        for address in before.values():
+            address.vanish()
 
     def next(self, tried: Sequence[Address] = ()) -> Address | None:
         """The address for a request that was not sent to any of `tried`; None without another."""

@@ -103,7 +103,11 @@ class Names:
         """Follows no longer."""
         for task in self._tasks:
             task.cancel()
-        self._tasks.clear()
+
+    async def stopped(self) -> None:
+        """Returns when nothing of it runs any more, after `stop`."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def asked(self) -> None:
         """Returns when every name has been asked for once, whatever came of it."""

@@ -1,14 +1,17 @@
 """Several addresses of one upstream: balanced, left alone while they fail, and none sent twice."""
 
 import asyncio
+import contextlib
 import dataclasses
+import random
 import threading
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import pytest
 from structlog.testing import capture_logs
 from tests.support.data_plane import DataPlane, data_plane
-from tests.support.raw_http import OK, Client, Peer, RawUpstream, answering, until
+from tests.support.raw_http import OK, Client, Peer, RawUpstream, answering, connected, until
 from tests.support.upstreams import (
     Switch,
     at,
@@ -500,3 +503,77 @@ class TestNames:
                 changed = dataclasses.replace(settings, upstream=upstream)
                 plane.call(lambda: plane.proxy.reconfigure(changed))
                 assert ask(client) == b"ok"
+
+
+def test_whatever_happens_nothing_is_sent_twice_and_nothing_is_left() -> None:
+    """Three servers that change their minds under load: each POST is seen at most once, each GET at
+    most twice, every request has its one answer, and in the end no connection is counted.
+    """
+    luck = random.Random(7)
+    ways: list[Callable[[Peer], None]] = [
+        lambda peer: peer.send(OK),
+        lambda peer: peer.send(OK),
+        lambda peer: peer.send(OK),
+        lambda peer: peer.send(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")),
+        lambda peer: peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
+        lambda peer: peer.send(b"nonsense\r\n\r\n"),
+        lambda peer: peer.reset(),
+        lambda peer: peer.send(OK + OK),
+        lambda peer: None,
+    ]
+
+    def script(peer: Peer) -> None:
+        while peer.request() is not None:
+            way = luck.choice(ways)
+            way(peer)
+            if way not in ways[:3]:
+                return
+
+    asked: list[bytes] = []
+
+    def load(port: int, number: int) -> None:
+        for turn in range(60):
+            name = b"%d.%d" % (number, turn)
+            method = (b"POST", b"GET")[turn % 2]
+            asked.append(method + b" /" + name)
+            with connected(port) as client:
+                body = b"body" if method == b"POST" else b""
+                length = b"Content-Length: %d\r\n" % len(body)
+                client.send(
+                    b"%b /%b HTTP/1.1\r\nHost: a\r\n%b\r\n%b" % (method, name, length, body)
+                )
+                with contextlib.suppress(AssertionError, OSError):
+                    client.answer()
+
+    with (
+        RawUpstream(script) as one,
+        RawUpstream(script) as two,
+        refusing_port() as dead,
+        data_plane(
+            at(one.port, two.port, dead), health=QUICK, max_connections=3, pool_idle=0.1
+        ) as plane,
+    ):
+        clients = [threading.Thread(target=load, args=(plane.port, n)) for n in range(4)]
+        for each in clients:
+            each.start()
+        for each in clients:
+            each.join(60)
+        until(lambda: len(plane.gate.outcomes) == len(asked) == 240, "every request is on record")
+        seen = Counter(
+            b" ".join(got.split(b" ")[:2])
+            for upstream in (one, two)
+            for peer in upstream.seen
+            for got in peer.requests
+        )
+        assert {name for name, count in seen.items() if count > 1 and name[:4] == b"POST"} == set()
+        assert max(seen.values()) <= 2
+        assert len(seen) > 200
+        until(
+            lambda: plane.call(
+                lambda: (
+                    sum(each.total for each in plane.proxy.upstream_addresses)
+                    == plane.proxy.upstream_connections
+                )
+            ),
+            "every connection is counted where it belongs",
+        )
