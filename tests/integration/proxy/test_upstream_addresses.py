@@ -278,7 +278,9 @@ class TestHealth:
         with (
             RawUpstream() as one,
             RawUpstream(named(b"other")) as two,
-            data_plane(at(one.port, two.port), balance="round_robin", health=LONG) as plane,
+            data_plane(
+                at(one.port, two.port), balance="round_robin", health=LONG, pool_idle=60.0
+            ) as plane,
             plane.client() as client,
         ):
             assert {ask(client), ask(client)} == {b"ok", b"other"}
