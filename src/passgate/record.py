@@ -1,6 +1,6 @@
 """Record: all that is known about one request; log lines and metrics are renderings of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from passgate.core.constraints.base import Charge
@@ -8,7 +8,7 @@ from passgate.core.instant import Instant
 from passgate.core.passport import Passport
 
 
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)
 class Record:
     """One request, filled in along its straight line: first the decision, later the outcome.
 
@@ -21,34 +21,102 @@ class Record:
 
     decision_id: str
     at: Instant
-    method: str = ""
-    target: str = ""
-    query: bytes = b""
-    client: str = ""
-    decision: str = "block"
-    reason_code: str = ""
-    constraint: str = ""
-    access_mode: str = "none"
-    anonymous: bool = False
-    action: str = ""
-    route: str = "other"
-    passport: Passport | None = None
-    passport_hash: str = ""
-    tier: str = ""
-    cost_cents: int = 0
-    charges: tuple[Charge, ...] = ()
-    evaluated: tuple[tuple[str, str], ...] = ()
-    catalog: str = ""
-    policy: str = ""
-    trust_age_s: int = 0
-    trace_id: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
-    enforced: bool = True
+    method: str
+    target: str
+    query: bytes
+    client: str
+    decision: str
+    reason_code: str
+    constraint: str
+    access_mode: str
+    anonymous: bool
+    action: str
+    route: str
+    passport: Passport | None
+    passport_hash: str
+    tier: str
+    cost_cents: int
+    charges: tuple[Charge, ...]
+    evaluated: tuple[tuple[str, str], ...]
+    catalog: str
+    policy: str
+    trust_age_s: int
+    trace_id: str
+    facts: dict[str, Any]
+    enforced: bool
     # The outcome, once there is one.
-    outcome: str = ""  # completed | refused | cut | client_gone | upstream_failed
-    status: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    ms: int = 0
-    settled_cents: int | None = None
-    released: bool = False
+    outcome: str  # completed | refused | cut | client_gone | upstream_failed
+    status: int
+    bytes_in: int
+    bytes_out: int
+    ms: int
+    settled_cents: int | None
+    released: bool
+
+    def __init__(
+        self,
+        decision_id: str,
+        at: Instant,
+        method: str = "",
+        target: str = "",
+        query: bytes = b"",
+        client: str = "",
+        decision: str = "block",
+        reason_code: str = "",
+        constraint: str = "",
+        access_mode: str = "none",
+        anonymous: bool = False,
+        action: str = "",
+        route: str = "other",
+        passport: Passport | None = None,
+        passport_hash: str = "",
+        tier: str = "",
+        cost_cents: int = 0,
+        charges: tuple[Charge, ...] = (),
+        evaluated: tuple[tuple[str, str], ...] = (),
+        catalog: str = "",
+        policy: str = "",
+        trust_age_s: int = 0,
+        trace_id: str = "",
+        facts: dict[str, Any] | None = None,
+        enforced: bool = True,
+        outcome: str = "",
+        status: int = 0,
+        bytes_in: int = 0,
+        bytes_out: int = 0,
+        ms: int = 0,
+        settled_cents: int | None = None,
+        released: bool = False,
+    ) -> None:
+        self.decision_id = decision_id
+        self.at = at
+        self.method = method
+        self.target = target
+        self.query = query
+        self.client = client
+        self.decision = decision
+        self.reason_code = reason_code
+        self.constraint = constraint
+        self.access_mode = access_mode
+        self.anonymous = anonymous
+        self.action = action
+        self.route = route
+        self.passport = passport
+        self.passport_hash = passport_hash
+        self.tier = tier
+        self.cost_cents = cost_cents
+        self.charges = charges
+        self.evaluated = evaluated
+        self.catalog = catalog
+        self.policy = policy
+        self.trust_age_s = trust_age_s
+        self.trace_id = trace_id
+        self.facts = {} if facts is None else facts
+        self.enforced = enforced
+        self.outcome = outcome
+        self.status = status
+        self.bytes_in = bytes_in
+        self.bytes_out = bytes_out
+        self.ms = ms
+        self.settled_cents = settled_cents
+        self.released = released

@@ -22,31 +22,36 @@ def encode_ulid(milliseconds: int, randomness: bytes) -> str:
     )
 
 
-def ulid_source(
-    prefix: str, entropy: Callable[[int], bytes] = os.urandom
-) -> Callable[[float], str]:
-    """A function from Unix time in seconds to a fresh `prefix` + ULID.
+class UlidSource:
+    """Makes a fresh `prefix` + ULID for a moment, again and again.
 
     Each of the 16 random digits is made of one byte of entropy. It is drawn in blocks, because a
     system call per request costs more than everything else here, and each byte is used once. A
     forked process must make a source of its own.
     """
-    pairs = _PAIRS
-    block = ""
-    at = 0
-    last_ms = -1
-    head = ""
 
-    def next_id(wall: float) -> str:
-        nonlocal block, at, last_ms, head
+    __slots__ = ("_at", "_block", "_entropy", "_head", "_last_ms", "_prefix")
+
+    def __init__(self, prefix: str, entropy: Callable[[int], bytes] = os.urandom) -> None:
+        self._prefix = prefix
+        self._entropy = entropy
+        self._block = ""
+        self._at = 0
+        self._last_ms = -1
+        self._head = ""
+
+    def next(self, wall: float) -> str:
+        """The next one, for Unix time in seconds."""
         ms = int(wall * 1000)
-        if ms != last_ms:
-            last_ms = ms
-            head = prefix + "".join([pairs[(ms >> s) & 1023] for s in (40, 30, 20, 10, 0)])
-        if at >= len(block):
-            block = entropy(16 * _BLOCK).translate(_DIGITS).decode("ascii")
+        if ms != self._last_ms:
+            self._last_ms = ms
+            pairs = _PAIRS
+            self._head = self._prefix + "".join(
+                [pairs[(ms >> shift) & 1023] for shift in (40, 30, 20, 10, 0)]
+            )
+        at = self._at
+        if at >= len(self._block):
+            self._block = self._entropy(16 * _BLOCK).translate(_DIGITS).decode("ascii")
             at = 0
-        at += 16
-        return head + block[at - 16 : at]
-
-    return next_id
+        self._at = at + 16
+        return self._head + self._block[at : at + 16]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from passgate.ulid import encode_ulid, ulid_source
+from passgate.ulid import UlidSource, encode_ulid
 
 DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ALPHABET = set(DIGITS)
@@ -32,7 +32,7 @@ def test_an_encoding_is_that_of_the_specification(
 def test_a_source_puts_time_before_chance() -> None:
     """Each random digit is made of one byte, of which each value is as likely as any other."""
     stream = bytes(number * 7 % 256 for number in range(16 * 512))
-    fresh = ulid_source("att_", lambda size: stream[:size])
+    fresh = UlidSource("att_", lambda size: stream[:size]).next
 
     for number in range(512):
         wall = 1_800_000_000.123 + number
@@ -42,7 +42,7 @@ def test_a_source_puts_time_before_chance() -> None:
 
 def test_every_identifier_is_another_one() -> None:
     """Also within a millisecond, and over many blocks of randomness."""
-    fresh = ulid_source("att_")
+    fresh = UlidSource("att_").next
     made = [fresh(1_800_000_000.0) for _ in range(5000)]
 
     assert len(set(made)) == len(made)
@@ -51,7 +51,7 @@ def test_every_identifier_is_another_one() -> None:
 
 def test_sorting_them_sorts_by_time() -> None:
     """As text, from one millisecond to the next; a clock that was set back goes back."""
-    fresh = ulid_source("")
+    fresh = UlidSource("").next
     times = [1_700_000_000.0, 1_700_000_000.001, 1_700_000_000.5, 1_800_000_000.0, 2_500_000_000.0]
     made = [fresh(wall) for wall in times]
 
@@ -67,7 +67,7 @@ def test_randomness_is_drawn_in_blocks_and_used_once() -> None:
         drawn.append(size)
         return os.urandom(size)
 
-    fresh = ulid_source("x", entropy)
+    fresh = UlidSource("x", entropy).next
     assert drawn == []
     tails = {fresh(1.0)[-16:] for _ in range(1025)}
 
@@ -78,7 +78,7 @@ def test_randomness_is_drawn_in_blocks_and_used_once() -> None:
 def test_the_time_can_be_read_back() -> None:
     """By anybody who knows the alphabet."""
     moment = datetime(2026, 11, 23, 14, 0, tzinfo=UTC).timestamp()
-    text = ulid_source("")(moment)
+    text = UlidSource("").next(moment)
 
     milliseconds = 0
     for character in text[:10]:

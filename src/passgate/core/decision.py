@@ -7,8 +7,9 @@ their places between 9 and 12; passports that need them are refused by check 4.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
+from typing import Final
 
 from passgate.core.anonymous import judge_anonymous, judge_price
 from passgate.core.catalog import CatalogEntry, check_catalog
@@ -39,10 +40,10 @@ from passgate.core.verification import (
 )
 from passgate.core.verified_cache import VerifiedCache
 
-_MAX_MEMO = 64
+_MAX_MEMO: Final = 64
 
 
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)
 class Plan:
     """What the core makes of one request before anything is counted or forwarded.
 
@@ -53,20 +54,52 @@ class Plan:
     verified one.
     """
 
-    action: str = ""
-    route: Route | None = None
-    params: Mapping[str, str] = field(default_factory=dict)
-    presented: bool = False
-    credential: str = ""
-    access: str = "none"
-    passport: Passport | None = None
-    issuer: Issuer | None = None
-    facts: Facts = NO_FACTS
-    charges: tuple[Charge, ...] = ()
-    evaluated: tuple[tuple[str, str], ...] = ()
-    hold: Hold | None = None
-    refusal: Refusal | None = None
-    needs_body: bool = False
+    action: str
+    route: Route | None
+    params: Mapping[str, str]
+    presented: bool
+    credential: str
+    access: str
+    passport: Passport | None
+    issuer: Issuer | None
+    facts: Facts
+    charges: tuple[Charge, ...]
+    evaluated: tuple[tuple[str, str], ...]
+    hold: Hold | None
+    refusal: Refusal | None
+    needs_body: bool
+
+    def __init__(
+        self,
+        action: str = "",
+        route: Route | None = None,
+        params: Mapping[str, str] | None = None,
+        presented: bool = False,
+        credential: str = "",
+        access: str = "none",
+        passport: Passport | None = None,
+        issuer: Issuer | None = None,
+        facts: Facts = NO_FACTS,
+        charges: tuple[Charge, ...] = (),
+        evaluated: tuple[tuple[str, str], ...] = (),
+        hold: Hold | None = None,
+        refusal: Refusal | None = None,
+        needs_body: bool = False,
+    ) -> None:
+        self.action = action
+        self.route = route
+        self.params = {} if params is None else params
+        self.presented = presented
+        self.credential = credential
+        self.access = access
+        self.passport = passport
+        self.issuer = issuer
+        self.facts = facts
+        self.charges = charges
+        self.evaluated = evaluated
+        self.hold = hold
+        self.refusal = refusal
+        self.needs_body = needs_body
 
     def credential_digest(self) -> str:
         """The hex SHA-256 of the credential as presented: all that is kept of a bad one."""
@@ -276,7 +309,7 @@ def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> D
     return derived
 
 
-_ALLOW = Decision("allow", None)
+_ALLOW: Final = Decision("allow", None)
 
 
 def conclude(plan: Plan, short: Refusal | None) -> Decision:

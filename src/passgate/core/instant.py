@@ -1,9 +1,10 @@
 """One reading of both clocks, taken once per request and handed down."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Instant(NamedTuple):
+@dataclass(init=False, slots=True, unsafe_hash=True)
+class Instant:
     """A moment, by the wall clock and by the clock that counts since boot.
 
     Both are seconds. `wall` is Unix time and may be set back by an operator or NTP; `boot` only
@@ -13,13 +14,19 @@ class Instant(NamedTuple):
     wall: float
     boot: float
 
+    def __init__(
+        self,
+        wall: float,
+        boot: float,
+    ) -> None:
+        self.wall = wall
+        self.boot = boot
+
     def age_of(self, earlier: "Instant") -> float:
         """Seconds since `earlier`, by whichever clock says more; never below zero."""
         # Speed: asked several times a request, and `max` of three takes twice as long.
-        wall, boot = self
-        then_wall, then_boot = earlier
-        age = wall - then_wall
-        by_boot = boot - then_boot
+        age = self.wall - earlier.wall
+        by_boot = self.boot - earlier.boot
         if by_boot > age:
             age = by_boot
         return age if age > 0.0 else 0.0

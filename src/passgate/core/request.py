@@ -15,7 +15,7 @@ from passgate.core.target import read_target
 
 # Neither this nor Request is frozen: freezing would cost a fifth of the time that reading a request
 # takes.
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)
 class Wire:
     """A dumb copy of what arrived. Header names are as received; `peer` is the socket's address.
 
@@ -28,10 +28,30 @@ class Wire:
     target: bytes
     headers: list[tuple[bytes, bytes]]
     peer: str
-    tls: bool = False
-    http_minor: int = 1
-    block: HeaderBlock | None = None
-    client_certificate: str = ""
+    tls: bool
+    http_minor: int
+    block: HeaderBlock | None
+    client_certificate: str
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        peer: str,
+        tls: bool = False,
+        http_minor: int = 1,
+        block: HeaderBlock | None = None,
+        client_certificate: str = "",
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.peer = peer
+        self.tls = tls
+        self.http_minor = http_minor
+        self.block = block
+        self.client_certificate = client_certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +62,7 @@ class RequestRules:
     trusted_proxies: TrustedProxies = NO_PROXIES
 
 
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)
 class Request:
     """A request that has exactly one reading.
 
@@ -66,7 +86,35 @@ class Request:
     scheme: str
     headers: Sequence[tuple[bytes, bytes]]
     sorted: SortedHeaders
-    body: bytes | None = None
+    body: bytes | None
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        path: str,
+        query: bytes,
+        host: str,
+        authority: str,
+        client: str,
+        hops: tuple[str, ...],
+        scheme: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        sorted: SortedHeaders,  # noqa: A002 - the name of the field
+        body: bytes | None = None,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.path = path
+        self.query = query
+        self.host = host
+        self.authority = authority
+        self.client = client
+        self.hops = hops
+        self.scheme = scheme
+        self.headers = headers
+        self.sorted = sorted
+        self.body = body
 
 
 _METHODS: Final = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"))

@@ -5,7 +5,7 @@ Everything is judged from one `Trust` and one `Instant`, handed in; nothing is f
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from passgate.core import formats
 from passgate.core.ed25519 import signature_fits
@@ -18,39 +18,39 @@ from passgate.core.reasons import Refusal
 from passgate.core.trust import Issuer, KeySet, Trust
 from passgate.core.verified_cache import VerifiedCache
 
-MAX_CREDENTIAL_BYTES = 64 * 1024
+MAX_CREDENTIAL_BYTES: Final = 64 * 1024
 """The largest credential that any gate reads."""
 
-STALE_RETRY_S = 10
+STALE_RETRY_S: Final = 10
 """After how many seconds a refusal for stale trust asks to be tried again."""
 
-_TOO_LARGE = Refusal("passport_too_large")
-_NOT_ASCII = Refusal("passport_malformed", "A passport is ASCII text.")
-_FORMAT_NOT_ACCEPTED = Refusal(
+_TOO_LARGE: Final = Refusal("passport_too_large")
+_NOT_ASCII: Final = Refusal("passport_malformed", "A passport is ASCII text.")
+_FORMAT_NOT_ACCEPTED: Final = Refusal(
     "passport_unsupported", "This gate does not accept passports in this format."
 )
-_ISSUER_UNKNOWN = Refusal("issuer_unknown")
-_ISSUER_FORMAT = Refusal(
+_ISSUER_UNKNOWN: Final = Refusal("issuer_unknown")
+_ISSUER_FORMAT: Final = Refusal(
     "issuer_untrusted", "The issuer is not trusted for passports in this format."
 )
-_ISSUER_REVOKED = Refusal("issuer_revoked")
-_KEY_UNKNOWN = Refusal("key_unknown")
-_SIGNATURE_INVALID = Refusal("signature_invalid")
-_EXPIRED = Refusal("passport_expired")
-_NOT_YET = Refusal("passport_not_yet_valid")
-_LIFETIME = Refusal("passport_lifetime")
-_AUDIENCE = Refusal("audience_mismatch")
-_REVOKED = Refusal("passport_revoked")
-_NO_KEYS = Refusal(
+_ISSUER_REVOKED: Final = Refusal("issuer_revoked")
+_KEY_UNKNOWN: Final = Refusal("key_unknown")
+_SIGNATURE_INVALID: Final = Refusal("signature_invalid")
+_EXPIRED: Final = Refusal("passport_expired")
+_NOT_YET: Final = Refusal("passport_not_yet_valid")
+_LIFETIME: Final = Refusal("passport_lifetime")
+_AUDIENCE: Final = Refusal("audience_mismatch")
+_REVOKED: Final = Refusal("passport_revoked")
+_NO_KEYS: Final = Refusal(
     "trust_stale", "The issuer's keys have not been read yet.", retry_after_s=STALE_RETRY_S
 )
-_STALE_KEYS = Refusal(
+_STALE_KEYS: Final = Refusal(
     "trust_stale", "The issuer's keys were last read too long ago.", retry_after_s=STALE_RETRY_S
 )
-_NO_LIST = Refusal(
+_NO_LIST: Final = Refusal(
     "trust_stale", "The issuer's revocations have not been read yet.", retry_after_s=STALE_RETRY_S
 )
-_STALE_LIST = Refusal(
+_STALE_LIST: Final = Refusal(
     "trust_stale", "The issuer's revocations are out of date.", retry_after_s=STALE_RETRY_S
 )
 

@@ -2,11 +2,12 @@
 
 from functools import lru_cache
 from math import inf
+from typing import Final
 
 from passgate.ledger.sliding_window import GREATEST
 
-DAY_S = 86_400
-UNITS = ("daily", "weekly", "monthly", "total")
+DAY_S: Final = 86_400
+UNITS: Final = ("daily", "weekly", "monthly", "total")
 
 
 class CalendarWindow:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from passgate.ledger.calendar_window import UNITS, CalendarWindow
 from passgate.ledger.in_flight import InFlight
@@ -11,12 +11,12 @@ from passgate.ledger.sliding_window import SlidingWindow
 Window: TypeAlias = SlidingWindow | CalendarWindow
 Counter: TypeAlias = Window | InFlight
 
-MOST_UNVOUCHED = 100_000
-_INSPECTED = 4  # more than one, so that the dead go faster than the new come
-_INSPECTED_WHEN_FULL = 16
+MOST_UNVOUCHED: Final = 100_000
+_INSPECTED: Final = 4  # more than one, so that the dead go faster than the new come
+_INSPECTED_WHEN_FULL: Final = 16
 
 # What counts client addresses: constraints, the anonymous tier, and dry runs.
-_ADDRESSES = frozenset({"address", "anonymous", "checks"})
+_ADDRESSES: Final = frozenset({"address", "anonymous", "checks"})
 
 
 class Counters:

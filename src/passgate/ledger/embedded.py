@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
@@ -14,10 +15,10 @@ from passgate.ledger.memory import MemoryLedger
 from passgate.ledger.protocol import Balance, ReadLines, Reservation, Shortfall
 from passgate.ledger.snapshot import Part, SnapshotFile
 
-_SLICE = 256  # counters copied in one turn of the loop: a few tenths of a millisecond
-_FOLDED_PER_TURN = 1_000
-_LOOK_S = 1.0
-_PATIENCE = 100  # tenths of that
+_SLICE: Final = 256  # counters copied in one turn of the loop: a few tenths of a millisecond
+_FOLDED_PER_TURN: Final = 1_000
+_LOOK_S: Final = 1.0
+_PATIENCE: Final = 100  # tenths of that
 
 
 class EmbeddedLedger(MemoryLedger):

@@ -1,5 +1,7 @@
 """A ledger in this process alone: exact and fast, and forgotten when the process ends."""
 
+from typing import Final
+
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
 from passgate.ledger.counters import MOST_UNVOUCHED, Counter, Counters
@@ -7,7 +9,7 @@ from passgate.ledger.protocol import Balance, ReadLines, Reservation, Shortfall
 from passgate.ledger.sliding_window import GREATEST
 from passgate.ledger.timeline import Timeline
 
-_FULL_TABLE_RETRY_S = 60
+_FULL_TABLE_RETRY_S: Final = 60
 
 
 class MemoryLedger:
@@ -53,7 +55,7 @@ class MemoryLedger:
             counters.append(counter)
             index += 1
         # One instant serves all of a request, so another is made only if the clock was set back.
-        at = now if now[0] == wall else Instant(wall, now[1])
+        at = now if now.wall == wall else Instant(wall, now.boot)
         return Reservation(charges, at, True, ms, "", counters)
 
     def left(self, reservation: Reservation) -> list[tuple[Charge, int, int | None]]:
@@ -63,7 +65,7 @@ class MemoryLedger:
         have been moved on to the moment of the reservation.
         """
         ms = reservation.taken_ms
-        wall = reservation.taken_at[0]
+        wall = reservation.taken_at.wall
         found = []
         for charge, counter in zip(reservation.charges, reservation.counters, strict=True):
             if counter is None:
@@ -111,7 +113,7 @@ class MemoryLedger:
     def _give_back(self, charge: Charge, amount: int, reservation: Reservation) -> None:
         counter = self._by_name.get(charge.counter)
         if counter is not None:
-            counter.give_back(reservation.taken_ms, reservation.taken_at[0], amount)
+            counter.give_back(reservation.taken_ms, reservation.taken_at.wall, amount)
 
     def _undone(self, charges: tuple[Charge, ...], index: int, ms: int, wall: float) -> Shortfall:
         """Gives back what was taken before the charge at `index`, and says that it does not fit."""

@@ -8,7 +8,7 @@ from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
 
 
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)
 class Reservation:
     """Charges that were taken together and are settled or released together, once.
 
@@ -20,10 +20,26 @@ class Reservation:
 
     charges: tuple[Charge, ...]
     taken_at: Instant
-    open: bool = True
-    taken_ms: int = 0
-    decision_id: str = ""
-    counters: Sequence[Any] = ()
+    open: bool
+    taken_ms: int
+    decision_id: str
+    counters: Sequence[Any]
+
+    def __init__(
+        self,
+        charges: tuple[Charge, ...],
+        taken_at: Instant,
+        open: bool = True,  # noqa: A002 - the name of the field
+        taken_ms: int = 0,
+        decision_id: str = "",
+        counters: Sequence[Any] = (),
+    ) -> None:
+        self.charges = charges
+        self.taken_at = taken_at
+        self.open = open
+        self.taken_ms = taken_ms
+        self.decision_id = decision_id
+        self.counters = counters
 
 
 @dataclass(frozen=True, slots=True)

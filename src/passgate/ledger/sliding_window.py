@@ -1,9 +1,12 @@
 """A sliding window: in no interval of its length is more taken than the limit."""
 
 from collections.abc import Iterator
+from typing import Final
 
-GREATEST = 2**53 - 1  # cents or counts that any counter holds; also a log line's greatest integer
-_LIVE = 61  # buckets that count: the one of the moment and the 60 before it
+GREATEST: Final = (
+    2**53 - 1
+)  # cents or counts that any counter holds; also a log line's greatest integer
+_LIVE: Final = 61  # buckets that count: the one of the moment and the 60 before it
 
 
 class SlidingWindow:

@@ -23,7 +23,8 @@ class Timeline:
 
     def see(self, now: Instant) -> int:
         """Moves on to `now` where that is later, and returns `steady` in whole milliseconds."""
-        wall, boot = now
+        wall = now.wall
+        boot = now.boot
         steady = boot + self._lead
         if wall > steady:
             steady = max(wall, self.steady)

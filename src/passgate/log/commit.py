@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from passgate.clock import Clock
 from passgate.log.checkpoint import Checkpoint, NoteKey, Signer, sign_checkpoint
@@ -22,9 +23,9 @@ from passgate.log.settings import MIB, LogSettings
 
 # In relaxed mode what was written and not yet synced is kept in memory, because after a failed sync
 # nothing says which of it reached the disk. Both bounds also bound what a power loss can take.
-_SYNC_EVERY_S = 1.0
-_SYNC_BYTES = 8 * MIB
-_TIDY_EVERY_S = 3600.0
+_SYNC_EVERY_S: Final = 1.0
+_SYNC_BYTES: Final = 8 * MIB
+_TIDY_EVERY_S: Final = 3600.0
 
 
 @dataclass(slots=True)
@@ -99,7 +100,7 @@ class Committer:
         self._sync_file = sync
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="passgate-log", daemon=True)
+        self._worker = threading.Thread(target=self._run, name="passgate-log", daemon=True)
         self._path = found.segment
         self._file = -1
         # Bytes of the segment that are known to be on disk, and that were written.
@@ -125,7 +126,7 @@ class Committer:
 
     def start(self) -> None:
         """Begin to take batches."""
-        self._thread.start()
+        self._worker.start()
 
     def submit(self, batch: Batch) -> None:
         """Queue a batch; a `Report` with it follows once it is settled."""
@@ -138,7 +139,7 @@ class Committer:
 
     def join(self) -> None:
         """Wait until the thread has ended."""
-        self._thread.join()
+        self._worker.join()
 
     def _run(self) -> None:
         """Work until asked to stop. Whatever ends this thread otherwise is reported first."""

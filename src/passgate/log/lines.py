@@ -9,7 +9,7 @@ import hmac
 import time
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -19,9 +19,9 @@ from passgate.core.passport import Passport
 from passgate.log.canonical import GREATEST_INT, canonical
 from passgate.record import Record
 
-VERSION = 1
+VERSION: Final = 1
 
-KINDS = frozenset(
+KINDS: Final = frozenset(
     (
         *("decision", "outcome", "hold", "approval", "trust", "config", "passport"),
         *("suppressed", "checkpoint", "start", "stop", "gap"),
@@ -30,12 +30,12 @@ KINDS = frozenset(
 
 # Everything that may stand raw in a canonical ASCII line, except the quote: deleting these bytes
 # from a line leaves its quotes, and whatever is not harmless.
-_HARMLESS = bytes(c for c in range(0x20, 0x7F) if c not in b'"\\')
-_QUOTES = [b'"' * n for n in range(1024)]
-_MILLIS = [f".{n:03d}Z" for n in range(1000)]
-_MOST_CACHED = 4096
-_MOST_PREPARED = 6000  # of about a kilobyte each, in two generations
-_LONGEST_CACHED_QUERY = 256
+_HARMLESS: Final = bytes(c for c in range(0x20, 0x7F) if c not in b'"\\')
+_QUOTES: Final = [b'"' * n for n in range(1024)]
+_MILLIS: Final = [f".{n:03d}Z" for n in range(1000)]
+_MOST_CACHED: Final = 4096
+_MOST_PREPARED: Final = 6000  # of about a kilobyte each, in two generations
+_LONGEST_CACHED_QUERY: Final = 256
 
 # As `Passport.claims` reads them, which has refused whatever would be ambiguous.
 _read_claims = msgspec.json.Decoder(float_hook=lambda digits: str(Decimal(digits))).decode

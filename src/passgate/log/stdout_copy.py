@@ -26,8 +26,8 @@ class StdoutCopy:
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         # A daemon: a reader that never reads must not keep the gate from ending.
-        self._thread = threading.Thread(target=self._run, name="passgate-stdout", daemon=True)
-        self._thread.start()
+        self._worker = threading.Thread(target=self._run, name="passgate-stdout", daemon=True)
+        self._worker.start()
 
     def __call__(self, data: bytes) -> None:
         """Queue these lines, or count them as left out; never waits."""
@@ -45,7 +45,7 @@ class StdoutCopy:
     def close(self, timeout_s: float = 2.0) -> None:
         """Write what waits, for as long as the reader takes part, at most `timeout_s`."""
         self._queue.put(None)
-        self._thread.join(timeout_s)
+        self._worker.join(timeout_s)
 
     def _run(self) -> None:
         with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 """Case: one request on its straight line from the wire to the upstream."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
@@ -23,10 +23,10 @@ from passgate.record import Record
 if TYPE_CHECKING:
     from passgate.proxy.enforcer import Enforcer
 
-_QUESTIONS_PER_MINUTE = 120
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_MAX_CONTENT_TYPE = 256
-_WAIT = Wait()
+_QUESTIONS_PER_MINUTE: Final = 120
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_MAX_CONTENT_TYPE: Final = 256
+_WAIT: Final = Wait()
 _S = TypeVar("_S", bound=Step)
 _logger = structlog.get_logger("passgate")
 
@@ -47,7 +47,7 @@ class Case:
         self.world = enforcer.world
         self.trust = enforcer.keeper.trust
         self.now = enforcer.clock()
-        self._record = Record(enforcer.next_id(self.now.wall), self.now, wire.method)
+        self._record = Record(enforcer.ids.next(self.now.wall), self.now, wire.method)
         self._request: Request | None = None
         self.plan: Plan | None = None
 
@@ -60,7 +60,15 @@ class Case:
             return self._failed()
 
     def start(self) -> Step:
-        """From the wire to the first step."""
+        """From the wire to the first step. Never raises."""
+        # Speed: `run` would cost a bound method for each request.
+        try:
+            return self._start()
+        except Exception:
+            _logger.exception("internal_error", decision_id=self._record.decision_id)
+            return self._failed()
+
+    def _start(self) -> Step:
         enforcer = self._enforcer
         wire = self._wire
         world = self.world

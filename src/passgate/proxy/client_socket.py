@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 from passgate.proxy.answers import render
 from passgate.proxy.certificates import client_name
 from passgate.proxy.crowd import Place, peer_of
+from passgate.proxy.outlet import Outlet
 from passgate.proxy.steps import Answer
 from passgate.proxy.unsent import unsent
 
@@ -20,7 +21,7 @@ _LINGER_S: Final = 2.0
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
-class ClientSocket:
+class ClientSocket(Outlet):
     """One accepted connection, without what HTTP makes of it.
 
     It has the methods of `asyncio.Protocol` but is not derived from it: that is all a loop asks
@@ -41,17 +42,13 @@ class ClientSocket:
         "_full",
         "_paused",
         "_peer",
-        "_plane",
         "_tls",
-        "_transport",
         "_unsent",
         "place",
-        "write",
     )
 
     def __init__(self, plane: "Plane") -> None:
-        self._plane = plane
-        self._transport: asyncio.Transport
+        super().__init__(plane)
         self._buffer = b""
         self._deadline = 0.0
         self._peer = ""
@@ -75,7 +72,6 @@ class ClientSocket:
         transport = cast("asyncio.Transport", transport)
         plane = self._plane
         self._transport = transport
-        self.write = transport.write
         # Every one is what a version of HTTP makes of it; nothing else derives from this class.
         plane.connections.add(cast("Connection", self))
         place = self.place
@@ -113,7 +109,7 @@ class ClientSocket:
 
     def unsent(self) -> int:
         """Bytes written that the client has not taken yet."""
-        return 0 if self._aborted else unsent(self._transport)
+        return 0 if self._aborted else len(self._outgoing) + unsent(self._transport)
 
     def _still_reads(self) -> bool:
         """Whether the client has taken some of what is left for it since this was last asked."""
@@ -124,6 +120,7 @@ class ClientSocket:
         """Ends the sending side; False where the transport (TLS) cannot do that alone."""
         if not self._transport.can_write_eof():
             return False
+        self.send_now()
         self._transport.write_eof()
         return True
 
@@ -134,11 +131,13 @@ class ClientSocket:
             self._deadline = (
                 self._plane.now + self._plane.slack + self._plane.limits.body_idle_timeout
             )
+            self.send_now()
             self._transport.close()
 
     def abort(self) -> None:
         """Closes at once, visibly: the client must not take what it has for a whole answer."""
         if not self._aborted:
+            self.send_now()
             self._aborted = self._ending = True
             self._deadline = 0.0
             raw = self._transport.get_extra_info("socket")

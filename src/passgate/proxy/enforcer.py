@@ -23,7 +23,7 @@ from passgate.proxy.world import World
 from passgate.record import Record
 from passgate.sync.keeper import Keeper
 from passgate.tally import Tally
-from passgate.ulid import ulid_source
+from passgate.ulid import UlidSource
 
 
 class Enforcer:
@@ -52,20 +52,20 @@ class Enforcer:
         self.tally = tally
         self.clock = clock
         self.cache = VerifiedCache()
-        self.next_id = ulid_source("att_")
+        self.ids = UlidSource("att_")
         self.inflight = 0
         self._tasks: set[asyncio.Future[None]] = set()
 
     def begin(self, wire: Wire, resume: Callable[[Step], None]) -> tuple[Case, Step]:
         """Judge a request by its head. Never raises."""
         case = Case(self, wire, resume)
-        return case, case.run(case.start)
+        return case, case.start()
 
     def malformed(self, peer: str, detail: str, status: int) -> Answer:
         """The refusal for bytes that are no acceptable request; recorded like any other."""
         now = self.clock()
         refusal = Refusal("request_malformed", detail, status=status)
-        record = Record(self.next_id(now.wall), now, client=peer, policy=self.world.policy.hash)
+        record = Record(self.ids.next(now.wall), now, client=peer, policy=self.world.policy.hash)
         flooded = self.flooded(peer, now, close=True)
         return flooded or self.refuse(refusal, record, close=True)
 
@@ -171,6 +171,6 @@ class Enforcer:
         self, refusal: Refusal, now: Instant, *, anonymous: bool, close: bool
     ) -> Answer:
         """A refusal without a line of its own, for there may be a flood of them; only counted."""
-        record = Record(self.next_id(now.wall), now, reason_code=refusal.code, anonymous=anonymous)
+        record = Record(self.ids.next(now.wall), now, reason_code=refusal.code, anonymous=anonymous)
         self.tally.decided(record)
         return self.render(refusal, record, close=close)

@@ -1,15 +1,16 @@
 """What the gate vouches for in the head of the upstream's request: who calls, and from where."""
 
 from functools import lru_cache
+from typing import Final
 
 from passgate.core.client_address import UNIX
 from passgate.core.headers import header_value
 from passgate.core.passport import Passport
 from passgate.core.request import Request
 
-_MAX_MEMO = 64
-_MAX_HOP_LINES = 4096
-_MAX_KEPT_BYTES = 1024
+_MAX_MEMO: Final = 64
+_MAX_HOP_LINES: Final = 4096
+_MAX_KEPT_BYTES: Final = 1024
 
 
 def identity_lines(passport: Passport, tier: str, action: str) -> bytes:

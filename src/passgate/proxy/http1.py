@@ -38,12 +38,12 @@ _SLOWEST_BODY: Final = 1024  # bytes a second that a body must come at while the
 _COPY_UP_TO: Final = 16 * 1024  # joining costs less than another write up to about here
 
 # What the connection is doing:
-_HEAD = 0  # reading a head, or idle
-_COLLECTING = 1  # a rule judges the body: reading it whole
-_SKIPPING = 2  # answered; the rest of the body is dropped before the next request
-_FORWARDING = 3  # an exchange is under way
-_JUDGING = 4  # the decision waits; body bytes stay unread in the buffer
-_TUNNEL = 5
+_HEAD: Final = 0  # reading a head, or idle
+_COLLECTING: Final = 1  # a rule judges the body: reading it whole
+_SKIPPING: Final = 2  # answered; the rest of the body is dropped before the next request
+_FORWARDING: Final = 3  # an exchange is under way
+_JUDGING: Final = 4  # the decision waits; body bytes stay unread in the buffer
+_TUNNEL: Final = 5
 
 
 class ServerConnection(ClientSocket):
@@ -126,6 +126,7 @@ class ServerConnection(ClientSocket):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._outgoing = b""
         self._aborted = True
         if self._tunnel is not None:
             self._tunnel.client_lost()

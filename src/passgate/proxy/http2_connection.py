@@ -141,12 +141,12 @@ class Http2Connection(ClientSocket):
     def take_over(self, other: ClientSocket, data: bytes) -> None:
         """Goes on where a connection of HTTP/1.1 has ended; `data` is all that the client sent."""
         plane = self._plane
+        other.send_now()
         self._transport = other._transport  # noqa: SLF001 - the same socket under another class
         self._peer = other._peer  # noqa: SLF001
         self._tls = other._tls  # noqa: SLF001
         self._certificate = other._certificate  # noqa: SLF001
         self.place = other.place
-        self.write = other.write
         plane.connections.add(self)
         plane.connections.discard(cast("Connection", other))
         self._open()
@@ -178,6 +178,7 @@ class Http2Connection(ClientSocket):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._aborted = True
+        self._outgoing = b""
         self._leave()
         self._plane.left(self)
 

@@ -13,6 +13,7 @@ from passgate.proxy.steps import Enforcement
 
 if TYPE_CHECKING:
     from passgate.proxy.arrivals import Arrivals
+    from passgate.proxy.outlet import Outlet
     from passgate.proxy.upstream import UpstreamPool
 
 _SLOWEST_TICK = 0.25
@@ -51,6 +52,7 @@ class Plane:
         "_judged_at",
         "_judging",
         "_loop",
+        "_outlets",
         "_timer",
         "_wall",
         "arrivals",
@@ -93,6 +95,7 @@ class Plane:
         self.date_line = b""
         self.now = loop.time()
         self._again = False
+        self._outlets: list[Outlet] = []
         self._judged_at = self.now
         self._judging: asyncio.TimerHandle | None = None
         self.pool: UpstreamPool
@@ -135,6 +138,13 @@ class Plane:
             at = max(self._loop.time(), self._judged_at + _JUDGE_APART)
             self._judging = self._loop.call_at(at, self._judge)
 
+    def flush_soon(self, outlet: "Outlet") -> None:
+        """Has `outlet` flushed at the end of this turn of the loop."""
+        outlets = self._outlets
+        if not outlets:
+            self._loop.call_soon(self._flush)
+        outlets.append(outlet)
+
     def left(self, connection: Connection) -> None:
         """A client's connection is gone."""
         self.connections.discard(connection)
@@ -142,6 +152,12 @@ class Plane:
             self.crowd.leave(connection.place)
         if not self.connections:
             self.emptied.set()
+
+    def _flush(self) -> None:
+        outlets = self._outlets
+        self._outlets = []
+        for outlet in outlets:
+            outlet.send_now()
 
     def _mark_date(self) -> None:
         second = int(self._wall())

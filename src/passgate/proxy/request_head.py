@@ -41,7 +41,7 @@ class Fault:
     detail: str
 
 
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)
 class RequestHead:
     """What the connection needs to know of a request.
 
@@ -56,13 +56,39 @@ class RequestHead:
     target: bytes
     headers: list[tuple[bytes, bytes]]
     minor: int
-    length: int = 0
-    framing: bytes = _NO_BODY_LINES
-    keepalive: bool = True
-    expects: bool = False
-    upgrade: bytes = b""
-    last: bool = False
-    block: HeaderBlock | None = None
+    length: int
+    framing: bytes
+    keepalive: bool
+    expects: bool
+    upgrade: bytes
+    last: bool
+    block: HeaderBlock | None
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        minor: int,
+        length: int = 0,
+        framing: bytes = _NO_BODY_LINES,
+        keepalive: bool = True,
+        expects: bool = False,
+        upgrade: bytes = b"",
+        last: bool = False,
+        block: HeaderBlock | None = None,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.minor = minor
+        self.length = length
+        self.framing = framing
+        self.keepalive = keepalive
+        self.expects = expects
+        self.upgrade = upgrade
+        self.last = last
+        self.block = block
 
 
 # Methods that clients send bodies with. With the others (RFC 9110 section 9.3.1: a body of GET "has

@@ -19,7 +19,7 @@ class Answer:
     close: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)
 class Forward:
     """Send this request upstream.
 
@@ -35,11 +35,31 @@ class Forward:
     head: bytes
     answer_headers: bytes
     record: Record
-    body: bytes | None = None
-    expires_at: float | None = None
-    reservation: Reservation | None = None
-    sent_at: float = 0.0
-    recorded: bool = True
+    body: bytes | None
+    expires_at: float | None
+    reservation: Reservation | None
+    sent_at: float
+    recorded: bool
+
+    def __init__(
+        self,
+        head: bytes,
+        answer_headers: bytes,
+        record: Record,
+        body: bytes | None = None,
+        expires_at: float | None = None,
+        reservation: Reservation | None = None,
+        sent_at: float = 0.0,
+        recorded: bool = True,
+    ) -> None:
+        self.head = head
+        self.answer_headers = answer_headers
+        self.record = record
+        self.body = body
+        self.expires_at = expires_at
+        self.reservation = reservation
+        self.sent_at = sent_at
+        self.recorded = recorded
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from passgate.proxy.chunked import ChunkedReader
 from passgate.proxy.grammar import BREAKS_LINE
+from passgate.proxy.outlet import Outlet
 from passgate.proxy.response_head import CHUNKED, UNTIL_CLOSE, ResponseHead, ResponseReader
 from passgate.proxy.unsent import unsent
 from passgate.proxy.upstream_reason import reason_of
@@ -26,7 +27,7 @@ _MOST_INFORMATIONAL: Final = 32
 _IDLE, _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _TUNNEL = range(6)
 
 
-class UpstreamConnection:
+class UpstreamConnection(Outlet):
     """The client side of HTTP/1.1, to one `address`. `gone`: it must not be used any more.
 
     `began` says whether a byte of the current answer has come, `reused` whether an earlier exchange
@@ -41,11 +42,9 @@ class UpstreamConnection:
         "_keep",
         "_left",
         "_paused",
-        "_plane",
         "_pool",
         "_reader",
         "_state",
-        "_transport",
         "_tunnel",
         "address",
         "began",
@@ -53,17 +52,15 @@ class UpstreamConnection:
         "idle_since",
         "pooled",
         "reused",
-        "write",
     )
 
     def __init__(self, plane: "Plane", pool: "UpstreamPool", address: "Address") -> None:
-        self._plane = plane
+        super().__init__(plane)
         self._pool = pool
         self.address = address
         self._reader = ResponseReader(plane.limits.headers)
         self._exchange: Exchange | None = None
         self._tunnel: Tunnel | None = None
-        self._transport: asyncio.Transport
         self._chunks: ChunkedReader | None = None
         self._held = b""
         self._state = _IDLE
@@ -103,6 +100,7 @@ class UpstreamConnection:
         """Closes after what was written; tells nobody."""
         self.gone = True
         self._exchange = None
+        self.send_now()
         transport = self._transport
         if transport.get_write_buffer_size():
             # A peer that does not read would keep a closing connection for good.
@@ -115,6 +113,7 @@ class UpstreamConnection:
         """Closes at once, so that an unfinished request is seen as such; tells nobody."""
         self.gone = True
         self._exchange = None
+        self.send_now()  # it counts as sent already, so let it be
         self._transport.abort()
 
     def timed_out(self) -> None:
@@ -131,12 +130,13 @@ class UpstreamConnection:
 
     def unsent(self) -> int:
         """Bytes written that the upstream has not taken yet."""
-        return 0 if self.gone else unsent(self._transport)
+        return 0 if self.gone else len(self._outgoing) + unsent(self._transport)
 
     def write_eof(self) -> bool:
         """Ends the sending side; False where the transport (TLS) cannot do that alone."""
         if not self._transport.can_write_eof():
             return False
+        self.send_now()
         self._transport.write_eof()
         return True
 
@@ -146,7 +146,6 @@ class UpstreamConnection:
         # uvloop's transports are no subclasses of asyncio's, they only behave like them.
         transport = cast("asyncio.Transport", transport)
         self._transport = transport
-        self.write = transport.write
 
     def data_received(self, data: bytes) -> None:
         state = self._state
@@ -182,6 +181,7 @@ class UpstreamConnection:
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._outgoing = b""
         if self._tunnel is not None:
             self._tunnel.upstream_lost()
             self._tunnel = None

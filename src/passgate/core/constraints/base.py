@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from passgate.core.instant import Instant
 from passgate.core.reasons import Refusal
@@ -42,13 +42,26 @@ Outcome: TypeAlias = "Refusal | Hold | None"
 
 
 # A named tuple and not a frozen dataclass: one is made per request, at a third of the price.
-class Context(NamedTuple):
+@dataclass(init=False, slots=True)
+class Context:
     """What a judge may look at: this request, what it declares, and the moment."""
 
     request: "Request"
     action: str
     facts: "Facts"
     now: Instant
+
+    def __init__(
+        self,
+        request: "Request",
+        action: str,
+        facts: "Facts",
+        now: Instant,
+    ) -> None:
+        self.request = request
+        self.action = action
+        self.facts = facts
+        self.now = now
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +108,4 @@ class ConstraintSet:
         return bool(self.values or self.unknown)
 
 
-NO_CONSTRAINTS = ConstraintSet({})
+NO_CONSTRAINTS: Final = ConstraintSet({})

@@ -1,15 +1,15 @@
 """What a request may cost, alone and together with others, and from where on a person decides."""
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from passgate.core.constraints.base import Charge, Constraint, Context, Hold
 from passgate.core.constraints.values import count, duration_s
 from passgate.core.reasons import Refusal
 
-MAX_PER_ACTION = "core:cost:max_per_action"
-MAX_CUMULATIVE = "core:cost:max_cumulative"
-CUMULATIVE_WINDOW = "core:cost:cumulative_window"
-APPROVAL_THRESHOLD = "core:cost:approval_threshold"
+MAX_PER_ACTION: Final = "core:cost:max_per_action"
+MAX_CUMULATIVE: Final = "core:cost:max_cumulative"
+CUMULATIVE_WINDOW: Final = "core:cost:cumulative_window"
+APPROVAL_THRESHOLD: Final = "core:cost:approval_threshold"
 
 Window: TypeAlias = int | str
 """A calendar window's name, or the length of a rolling one in seconds."""
@@ -17,10 +17,12 @@ Window: TypeAlias = int | str
 Limits: TypeAlias = tuple[tuple[Window, int], ...]
 """What may be spent in each window; several windows are all owed."""
 
-_CALENDAR = frozenset({"daily", "weekly", "monthly", "total"})
+_CALENDAR: Final = frozenset({"daily", "weekly", "monthly", "total"})
 
-_TOO_DEAR = Refusal("budget_exhausted", "The request costs more than one may.", MAX_PER_ACTION)
-_DEAR = Hold(APPROVAL_THRESHOLD, "A person must approve a request of this cost.")
+_TOO_DEAR: Final = Refusal(
+    "budget_exhausted", "The request costs more than one may.", MAX_PER_ACTION
+)
+_DEAR: Final = Hold(APPROVAL_THRESHOLD, "A person must approve a request of this cost.")
 
 
 def _judge_max_per_action(limit: int, context: Context) -> Refusal | None:
@@ -64,13 +66,13 @@ def _judge_approval_threshold(threshold: int, context: Context) -> Hold | None:
     return _DEAR if context.facts.cost_cents > threshold else None
 
 
-_CENTS = "a whole number of minor units (cents)"
-_COST = (
+_CENTS: Final = "a whole number of minor units (cents)"
+_COST: Final = (
     "The cost is the route's `cost_cents`, else the catalog's `core:pricing:per_call_cents`, else"
     " 0; a route that requires a cost refuses a request without one."
 )
 
-ROWS = (
+ROWS: Final = (
     Constraint(
         key=MAX_PER_ACTION,
         order=40,

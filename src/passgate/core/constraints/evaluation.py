@@ -8,7 +8,7 @@ costs one call per constraint that looks at the request, and none for those that
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from passgate.core.constraints import CONSTRAINTS
 from passgate.core.constraints.base import Charge, ConstraintSet, Context, Hold, Outcome
@@ -24,7 +24,7 @@ Owed: TypeAlias = tuple[str, ConstraintSet]
 Results: TypeAlias = tuple[tuple[str, str], ...]
 """Each constraint's key and `allow`, `hold`, `block`, `charge` or `term`, in evaluation order."""
 
-_MAX_PRICES = 4
+_MAX_PRICES: Final = 4
 
 
 class Evaluated(NamedTuple):

@@ -1,6 +1,7 @@
 """How often and how many at once: sliding windows, uses in all, requests in flight."""
 
 from collections.abc import Callable
+from typing import Final
 
 from passgate.core.constraints.base import Charge, Constraint
 from passgate.core.constraints.values import count
@@ -31,10 +32,10 @@ def _per(key: str, order: int, window_s: int, unit: str, example: int) -> Constr
     )
 
 
-MAX_TOTAL = "core:rate:max_total"
-MAX_CONCURRENT = "core:rate:max_concurrent"
+MAX_TOTAL: Final = "core:rate:max_total"
+MAX_CONCURRENT: Final = "core:rate:max_concurrent"
 
-ROWS = (
+ROWS: Final = (
     _per("core:rate:max_per_minute", 30, 60, "minute", 60),
     _per("core:rate:max_per_hour", 31, 3600, "hour", 500),
     _per("core:rate:max_per_day", 32, 86400, "day", 5000),
