@@ -179,11 +179,8 @@ class Gate:
             # What is read now is not read again for the same change.
             self._files.changed()
             try:
-                loaded = load_config(self.config.file, self._environ)
-                fixed = needs_restart(self.config, loaded.config)
-                if fixed:
-                    raise ConfigError([f"{key} cannot change while the gate runs" for key in fixed])
-                world = make_world(loaded.config)
+                # Thousands of routes take seconds to read, and requests must not wait for that.
+                loaded, world = await asyncio.to_thread(self._read_anew)
                 await self._adopt(loaded.config, world)
             except PassgateError as error:
                 problems = (
@@ -203,6 +200,14 @@ class Gate:
             self.log.append_event("config", {"policy": world.policy.hash})
             _logger.info("reloaded", policy=world.policy.hash, warnings=loaded.warnings)
             return Reloaded((), tuple(loaded.warnings))
+
+    def _read_anew(self) -> tuple[LoadedConfig, World]:
+        """The configuration as it is on disk now, and the world that it makes."""
+        loaded = load_config(self.config.file, self._environ)
+        fixed = needs_restart(self.config, loaded.config)
+        if fixed:
+            raise ConfigError([f"{key} cannot change while the gate runs" for key in fixed])
+        return loaded, make_world(loaded.config)
 
     async def _adopt(self, config: Config, world: World) -> None:
         """Gives data plane, keeper and enforcer what is new to them; either all take it or none."""

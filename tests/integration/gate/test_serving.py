@@ -219,6 +219,33 @@ def test_reload_swaps_the_world_or_keeps_it(gate: RunningGate) -> None:
     eventually(lambda: gate.request("GET", "/v2/new", passport).status == 404)
 
 
+def test_requests_do_not_wait_for_a_reload(gate: RunningGate) -> None:
+    """However long a large configuration takes to be read, others are served meanwhile."""
+    passport = mint(issuer=gate.issuer, permissions=["*"])
+    used = {"match": "GET /v1/search", "action": "api:search"}
+    many = [{"match": f"GET /v3/{n}/{{id}}", "action": f"v3:a{n}"} for n in range(2000)]
+    gate.write_config(actions={"routes": [used, *many]})
+    took: list[float] = []
+
+    def reload() -> None:
+        begin = time.monotonic()
+        assert gate.admin("POST", "/api/reload", ADMIN_TOKEN).status == 200
+        took.append(time.monotonic() - begin)
+
+    reloading = threading.Thread(target=reload)
+    reloading.start()
+    waits = []
+    while reloading.is_alive():
+        begin = time.monotonic()
+        assert gate.request("GET", "/v1/search", passport).status == 200
+        waits.append(time.monotonic() - begin)
+    reloading.join()
+    gate.write_config()
+    assert gate.admin("POST", "/api/reload", ADMIN_TOKEN).status == 200
+
+    assert max(waits) < took[0] / 2, f"waited {max(waits):.2f} s of a reload of {took[0]:.2f} s"
+
+
 def test_what_only_a_restart_can_change_is_said(gate: RunningGate) -> None:
     """The address cannot move while connections are open on it."""
     gate.write_config(gate={"id": "gate_other", "data_dir": str(gate.directory / "data")})
