@@ -6,9 +6,12 @@ from typing import Any, Final
 
 from passgate.config.kinds import At, note_lines
 from passgate.config.problems import Problems
-from passgate.config.yaml_loader import MAX_BYTES, Broken, plain_value, read_yaml
+from passgate.config.yaml_loader import Broken, plain_value, read_yaml
 from passgate.core.catalog import parse_catalog
 from passgate.core.constraints import problems as constraint_problems
+
+MAX_CATALOG_BYTES: Final = 16 << 20
+"""The largest file: a hundred thousand entries, each with what people need to understand it."""
 
 _ENTRY: Final = re.compile(r"entry ([0-9]+) of the catalog: ")
 
@@ -22,12 +25,12 @@ def read_catalog(path: Path, problems: Problems, line: int) -> dict[str, Any] | 
     file = str(path)
     try:
         with path.open("rb") as opened:
-            raw = opened.read(MAX_BYTES + 1)
+            raw = opened.read(MAX_CATALOG_BYTES + 1)
     except OSError as error:
         problems.add(line, f"catalog.file {path} cannot be read: {error.strerror}")
         return None
     before = len(problems)
-    node = read_yaml(raw, problems, file=file)
+    node = read_yaml(raw, problems, file=file, max_bytes=MAX_CATALOG_BYTES)
     if isinstance(node, Broken) or len(problems) > before:
         return None
     lines: dict[str, int] = {}

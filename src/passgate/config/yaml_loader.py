@@ -75,7 +75,12 @@ Node: TypeAlias = Scalar | Sequence | Mapping | Broken
 
 
 def read_yaml(
-    raw: bytes, problems: Problems, *, file: str | None = None, expand: Expand | None = None
+    raw: bytes,
+    problems: Problems,
+    *,
+    file: str | None = None,
+    expand: Expand | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> Node:
     """Reads the one document in `raw`; what is wrong goes to `problems`, under `file` if given.
 
@@ -83,8 +88,8 @@ def read_yaml(
     become a number or a bool, never null and never structure. Never raises.
     """
     reading = _Reading(problems, file, expand)
-    if len(raw) > MAX_BYTES:
-        reading.problem(0, f"the file is larger than {MAX_BYTES // 1024} KiB")
+    if len(raw) > max_bytes:
+        reading.problem(0, f"the file is larger than {max_bytes // 1024} KiB")
         return Broken(1)
     try:
         text = raw.decode("utf-8-sig")

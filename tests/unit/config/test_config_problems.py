@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from passgate.config import load_config
+from passgate.config.catalog_file import MAX_CATALOG_BYTES
+from passgate.config.yaml_loader import MAX_BYTES
 from passgate.errors import ConfigError
 
 Problems = Callable[..., list[str]]
@@ -604,6 +606,19 @@ def test_a_problem_in_the_catalog_is_told_with_its_own_line(
     assert found[0].startswith("gate.yaml:4: gate.id")
     assert len(found) == 2, found
     assert found[1].startswith(sentence)
+
+
+def test_a_catalog_may_be_larger_than_a_configuration(
+    load: Load, problems_of: Problems, place: Path
+) -> None:
+    """Up to its own limit, beyond which it is refused unread."""
+    document = {"permissions": [{"key": "a", "description": "x" * (2 * MAX_BYTES)}]}
+    (place / "catalog.json").write_text(json.dumps(document))
+    assert load({"catalog": {"file": "catalog.json"}}).config.catalog.document == document
+
+    (place / "catalog.json").write_bytes(b" " * (MAX_CATALOG_BYTES + 1))
+    found = problems_of(HEAD + "catalog: {file: catalog.json}\n")
+    assert found == ["catalog.json:1: the file is larger than 16384 KiB"]
 
 
 def test_a_catalog_may_be_json_and_keeps_its_dollars(load: Load, place: Path) -> None:
