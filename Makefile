@@ -5,9 +5,10 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 PYTEST_WORKERS ?= 2
 EXECUTIONS ?= 1000000
 SEED ?= 0
+SOAK_S ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit core-coverage fuzz check format docs bench image lock clean
+.PHONY: help setup demo test unit core-coverage fuzz check format docs bench soak image lock clean
 
 help: ## say what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ format: .venv/.dev ## let the formatter and the safe fixes do their work
 
 bench: .venv/.dev ## measure the gate beside nginx and Envoy (needs nginx, wrk and a second core); BENCH="latency --rounds 5"
 	$(BIN)/python -m tests.bench $(BENCH)
+
+soak: .venv/.dev ## ten minutes of everything at once, then every book must agree; SOAK_S=60 for less
+	$(BIN)/python -m tests.soak --seconds $(SOAK_S) --out tests/bench
 
 image: ## build the container image with buildah and send a request through it
 	deploy/image/build-and-try
