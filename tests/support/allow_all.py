@@ -59,6 +59,7 @@ class AllowAll:
     refused: list[tuple[int, str]] = field(default_factory=list)
     failed: list[tuple[str, bool]] = field(default_factory=list)
     outcomes: list[Finished] = field(default_factory=list)
+    forwards: list[Forward] = field(default_factory=list)
     parked: list[tuple[Callable[[Step], None], Forward]] = field(default_factory=list)
     allowed: bool = True
     asked: int = 0
@@ -103,6 +104,7 @@ class AllowAll:
     def finished(
         self, forward: Forward, status: int, bytes_out: int, outcome: str, *, sent: bool
     ) -> None:
+        self.forwards.append(forward)
         self.outcomes.append(Finished(status, bytes_out, outcome, sent))
 
     def still_allowed(self, forward: Forward) -> bool:

@@ -53,6 +53,55 @@ def test_bytes_both_ways_and_half_close(plain_asyncio: bool) -> None:
         assert plane.gate.outcomes == [Finished(101, len(blob) + 3, "completed", True)]
 
 
+@pytest.mark.parametrize("plain_asyncio", [False, True], ids=["uvloop", "asyncio"])
+def test_the_upstream_may_end_its_half_first(plain_asyncio: bool) -> None:
+    """The client is told, and what it goes on to send arrives; both directions are counted."""
+    got = bytearray()
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(SWITCHED + b"that is all")
+        peer.sock.shutdown(socket.SHUT_WR)
+        while data := peer.sock.recv(65536):
+            got.extend(data)
+
+    with (
+        RawUpstream(script) as upstream,
+        data_plane(upstream.port, plain_asyncio=plain_asyncio) as plane,
+        plane.client() as client,
+    ):
+        switch(client)
+        assert client.everything() == b"that is all"
+        for _ in range(3):
+            client.send(bytes(100_000))
+        client.sock.shutdown(socket.SHUT_WR)
+        until(lambda: plane.gate.outcomes, "it is on record")
+        assert plane.gate.outcomes == [Finished(101, 11, "completed", True)]
+        assert plane.gate.forwards[0].record.bytes_in == 300_000
+        until(lambda: len(got) == 300_000, "all of it arrives")
+
+
+@pytest.mark.parametrize("side", ["client", "upstream"])
+def test_half_of_a_tunnel_does_not_stay_for_ever(side: str) -> None:
+    """Where one side has ended and the other is silent, the idle timeout holds as before."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(SWITCHED)
+        if side == "upstream":
+            peer.sock.shutdown(socket.SHUT_WR)
+        until(lambda: plane.gate.outcomes, "it is cut")
+
+    with RawUpstream(script) as upstream, data_plane(upstream.port, idle_timeout=0.2) as plane:
+        with plane.client() as client:
+            switch(client)
+            if side == "client":
+                client.sock.shutdown(socket.SHUT_WR)
+            until(lambda: plane.gate.outcomes, "it is cut")
+            assert client.is_closed()
+        assert plane.gate.outcomes == [Finished(101, 0, "cut", True)]
+
+
 def test_early_bytes_are_not_lost() -> None:
     """Bytes that came along with either head are the first of the tunnel."""
 
