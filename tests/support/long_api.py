@@ -17,6 +17,7 @@ class LongApi:
 
     port: int = 0
     ends: list[str] = field(default_factory=list)
+    polls: int = 0
     uploaded: int = 0
     next_event: asyncio.Event = field(default_factory=asyncio.Event)
     answer_poll: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,6 +58,7 @@ class LongApi:
 
     async def poll(self, request: web.Request) -> web.Response:
         """Answers when the test says so."""
+        self.polls += 1
         try:
             await self.answer_poll.wait()
         finally:

@@ -170,10 +170,10 @@ class Under:
         self.socket = await client.ws_connect(stage.url("/ws"), headers=self.headers)
         self.events = await client.get(stage.url("/events"), headers=self.headers)
         assert await self.events.content.readuntil(b"\n\n") == b"data: 0\n\n"
-        before = stage.api.uploaded
+        uploaded, polls = stage.api.uploaded, stage.api.polls
         self.upload = asyncio.create_task(self._upload())
         self.poll = asyncio.create_task(_text(stage, "/poll", self.headers))
-        await eventually(lambda: stage.api.uploaded > before)
+        await eventually(lambda: stage.api.uploaded > uploaded and stage.api.polls > polls)
 
     async def _upload(self) -> None:
         async def body() -> AsyncIterator[bytes]:
