@@ -306,10 +306,8 @@ class Case:
         if passport is None:
             identity = anonymous_lines(plan.action)
             answer_lines += world.surface.upgrade_lines
-            expires_at = None
         else:
             identity = identity_lines(passport, record.tier, plan.action)
-            expires_at = passport.expires_at + world.policy.clock_skew_s
         audience = world.assertion_audience
         if audience is not None:
             identity += self._enforcer.assertions.line(request, record, audience)
@@ -337,7 +335,6 @@ class Case:
             answer_lines,
             record,
             request.body,
-            expires_at,
             reservation,
             self.now.boot,
             record.enforced,

@@ -27,16 +27,14 @@ class Forward:
     Host, end-to-end headers, the gate's own headers, each line ending in CRLF; the connection adds
     framing (`Content-Length` or `Transfer-Encoding`), `Connection`, `Upgrade` and the blank line.
     `answer_headers` are lines to put into the final answer. `body` is the judged body to send
-    exactly as it is, or None where the body streams. `expires_at` is Unix time when an open stream
-    must be cut, or None. `reservation`, `sent_at` (by the boot clock) and `recorded` are the
-    enforcer's own.
+    exactly as it is, or None where the body streams. `reservation`, `sent_at` (by the boot clock)
+    and `recorded` are the enforcer's own.
     """
 
     head: bytes
     answer_headers: bytes
     record: Record
     body: bytes | None
-    expires_at: float | None
     reservation: Reservation | None
     sent_at: float
     recorded: bool
@@ -47,7 +45,6 @@ class Forward:
         answer_headers: bytes,
         record: Record,
         body: bytes | None = None,
-        expires_at: float | None = None,
         reservation: Reservation | None = None,
         sent_at: float = 0.0,
         recorded: bool = True,
@@ -56,7 +53,6 @@ class Forward:
         self.answer_headers = answer_headers
         self.record = record
         self.body = body
-        self.expires_at = expires_at
         self.reservation = reservation
         self.sent_at = sent_at
         self.recorded = recorded

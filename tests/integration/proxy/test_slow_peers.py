@@ -5,13 +5,18 @@ The peers here have small buffers, so that the gate's own fill, and take a littl
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from tests.support.allow_all import Finished
+from tests.support.certificates import Authority
 from tests.support.data_plane import DataPlane, data_plane, with_limits
 from tests.support.raw_http import OK, Flood, Peer, RawUpstream, connected, until
+
+from passgate.proxy.settings import ListenTls
 
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 UPGRADE = b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -52,6 +57,33 @@ def test_a_slow_reader_gets_all_of_its_answer(plain_asyncio: bool) -> None:
         held = len(client._held)
 
         assert sip(client.sock, TOTAL - held, 5 * PATIENCE_S) == TOTAL - held
+        until(lambda: plane.gate.outcomes, "it is on record")
+        assert plane.gate.outcomes == [Finished(200, TOTAL, "completed", True)]
+
+
+@pytest.mark.parametrize("plain_asyncio", [False, True], ids=["uvloop", "asyncio"])
+def test_a_slow_reader_over_tls_gets_all_of_its_answer(tmp_path: Path, plain_asyncio: bool) -> None:
+    """What TLS holds on the way counts as not taken, too."""
+    authority = Authority(tmp_path)
+    tls = ListenTls(*authority.issue("gate", ("gate.test",)))
+    flood = Flood(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % TOTAL, TOTAL)
+    limits = with_limits(body_idle_timeout=PATIENCE_S)
+    context = ssl.create_default_context(cafile=authority.cert)
+    with (
+        RawUpstream(flood) as upstream,
+        data_plane(
+            upstream.port, limits=limits, listen_tls=tls, plain_asyncio=plain_asyncio
+        ) as plane,
+        socket.create_connection(("127.0.0.1", plane.port), 5) as raw,
+    ):
+        small(raw)
+        with context.wrap_socket(raw, server_hostname="gate.test") as sock:
+            sock.sendall(GET)
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += sock.recv(1)
+
+            assert sip(sock, TOTAL, 5 * PATIENCE_S) == TOTAL
         until(lambda: plane.gate.outcomes, "it is on record")
         assert plane.gate.outcomes == [Finished(200, TOTAL, "completed", True)]
 

@@ -204,11 +204,23 @@ class TestFinished:
         """By expiry or by revocation."""
 
         async def work(house: House) -> None:
-            forward = await house.forwarded("GET", "/v1/search", house.mint(ttl_s=60))
-            assert forward.expires_at == house.clock.wall + 60 + 30
-            assert house.enforcer.still_allowed(forward)
-            house.clock.advance(90)
-            assert not house.enforcer.still_allowed(forward)
+            still_allowed = house.enforcer.still_allowed
+            short = await house.forwarded("GET", "/v1/search", house.mint(ttl_s=60))
+            doomed = house.mint(passport_id="pass_doomed")
+            revoked = await house.forwarded("GET", "/v1/search", doomed)
+            other = await house.forwarded("GET", "/v1/search", house.mint())
+            house.clock.advance(89)  # 30 seconds of tolerance
+            assert still_allowed(short)
+            house.clock.advance(1)
+            assert not still_allowed(short)
+            assert still_allowed(revoked)
+            house.revoke(("passport", "pass_doomed"))
+            for _ in range(10):
+                house.clock.advance(10)
+                await settled()
+            await eventually(lambda: house.revoked)
+            assert not still_allowed(revoked)
+            assert still_allowed(other)
 
         inside(tmp_path, work, **RELAXED)
 
