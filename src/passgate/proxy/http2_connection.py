@@ -317,8 +317,13 @@ class Http2Connection(ClientSocket):
             calm = patience.update(now)
         elif kind == SETTINGS:
             if not flags & ACK:
-                calm = patience.aside(now)
+                settings = (len(frame) - HEAD_BYTES) // 6
+                calm = patience.aside(now, 1.0 + settings / 8)
+                effort += settings // 16
                 frame = known_settings(frame)
+            elif len(frame) > HEAD_BYTES:
+                self._fail(ErrorCodes.FRAME_SIZE_ERROR, "An acknowledgement has settings.")
+                return 1
         elif kind == RST_STREAM:
             if number > self._last_stream:
                 self._fail(ErrorCodes.PROTOCOL_ERROR, "A stream was reset that never was.")
