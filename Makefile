@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q
 PYTEST_WORKERS ?= 2
+COMPILED := build/compiled
 EXECUTIONS ?= 1000000
 SEED ?= 0
 SOAK_S ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit core-coverage fuzz check format docs bench soak image lock clean
+.PHONY: help setup demo test unit core-coverage compiled test-compiled fuzz check format docs bench soak image lock clean
 
 help: ## say what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,11 +52,22 @@ format: .venv/.dev ## let the formatter and the safe fixes do their work
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/.dev ## measure the gate beside nginx and Envoy (needs nginx, wrk and a second core); BENCH="latency --rounds 5"
-	$(BIN)/python -m tests.bench $(BENCH)
+$(COMPILED)/.done: .venv/.dev pyproject.toml hatch_build.py $(shell find src -name '*.py')
+	rm -rf $(COMPILED) build/wheel
+	PASSGATE_COMPILE=1 $(BIN)/python -m hatchling -q build -t wheel -d build/wheel
+	$(BIN)/pip install -q --disable-pip-version-check --no-index --no-deps --target $(COMPILED) build/wheel/*.whl
+	@touch $@
 
-soak: .venv/.dev ## ten minutes of everything at once, then every book must agree; SOAK_S=60 for less
-	$(BIN)/python -m tests.soak --seconds $(SOAK_S) --out tests/bench
+compiled: $(COMPILED)/.done ## the gate with its hot path compiled, in build/compiled (needs a C compiler)
+
+test-compiled: compiled ## the tests of the default suite, against the compiled gate
+	PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile
+
+bench: compiled ## measure the gate beside nginx and Envoy (needs nginx, wrk and a second core); BENCH="latency --rounds 5"
+	PYTHONPATH=$(COMPILED) $(BIN)/python -m tests.bench $(BENCH)
+
+soak: compiled ## ten minutes of everything at once, then every book must agree; SOAK_S=60 for less
+	PYTHONPATH=$(COMPILED) $(BIN)/python -m tests.soak --seconds $(SOAK_S) --out tests/bench
 
 image: ## build the container image with buildah and send a request through it
 	deploy/image/build-and-try
@@ -63,6 +75,7 @@ image: ## build the container image with buildah and send a request through it
 lock: ## resolve the versions anew and write the hashed constraints (needs uv)
 	$(LOCK) pyproject.toml -o constraints/runtime.txt
 	$(LOCK) constraints/build.in -o constraints/build.txt
+	$(LOCK) constraints/compile.in -o constraints/compile.txt
 	$(LOCK) pyproject.toml --group dev -o constraints/dev.txt
 
 clean: ## remove what was made here
