@@ -25,6 +25,9 @@ class Loop:
     def time(self) -> float:
         return self.now
 
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.soon.append(callback)
+
     def call_later(self, delay: float, callback: Callable[..., object], *args: object) -> "Loop":
         """Forgotten: plans sweep by themselves, and end by losing every connection."""
         return self
