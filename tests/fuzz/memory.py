@@ -166,6 +166,7 @@ class Upstream:
         self.transport = transport
         self.whole: list[Message] = []
         self.read = 0  # bytes of `transport.out` that these are
+        self.answered = 0  # the number of the request that `to_say` answers
         self.to_say = bytearray()
         self.said: list[tuple[int, bytearray]] = []  # per request: its number, the bytes back
         self.asked: int | None = None  # where in `transport.out` requests end and a tunnel begins

@@ -18,12 +18,12 @@ Event = tuple[str, int, bytes]
 class Plan:
     """One execution.
 
-    `events` are (what, number, bytes), see `World`. With `eager`, connections open and upstreams
-    answer as soon as they can, else only at events. `answers` are given to requests in turn, in
-    pieces of the sizes in `pace`, 0 for all there is; `early` ones once the head is there. With
-    `dies`, the request of that place on a connection is answered by its end, or by a reset where
-    the place is negative. `rooms` are what client and upstream take unread, 0 for everything;
-    `half` is whether sending can be ended alone.
+    `events` are (what, number, bytes), see `World`; `turn` of them fall into one turn of the loop.
+    With `eager`, connections open and upstreams answer as soon as they can, else only at events.
+    `answers` are given to requests in turn, in pieces of the sizes in `pace`, 0 for all there is;
+    `early` ones once the head is there. With `dies`, the request of that place on a connection is
+    answered by its end, or by a reset where the place is negative. `rooms` are what client and
+    upstream take unread, 0 for everything; `half` is whether sending can be ended alone.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -33,6 +33,7 @@ class Plan:
     eager: bool = True
     early: bool = False
     dies: int = 0
+    turn: int = 1
     rooms: tuple[int, int] = (0, 0)
     half: bool = True
 
@@ -175,6 +176,7 @@ def make_plan(number: int, *, kind: str = "both") -> Plan:
     plan.answers = [_answer(dice, hostile=hostile) for _ in range(dice.choice((1, 1, 2, 4)))]
     plan.pace = [dice.choice((0, 0, 0, 1, 7, 40)) for _ in range(dice.choice((1, 1, 3)))]
     plan.early = hostile and dice.randrange(6) == 0
+    plan.turn = dice.choice((1, 1, 2, 5))
     if hostile and dice.randrange(5) == 0:
         # A connection can only fail its next request if it was good enough to be kept.
         plan.answers[:0] = [_OK] * dice.randrange(4)

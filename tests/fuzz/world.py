@@ -83,9 +83,10 @@ class World:
         """Carries out the plan, then lets everything come to its end. Raises what is wrong."""
         asyncio._set_running_loop(self.loop)
         try:
-            for what, number, data in self.plan.events:
+            for done, (what, number, data) in enumerate(self.plan.events, 1):
                 self._do(what, number, data)
-                self._pump()
+                if done % self.plan.turn == 0:
+                    self._pump()
             self._come_to_an_end()
         finally:
             asyncio._set_running_loop(None)
@@ -226,7 +227,8 @@ class World:
                 # Reading stops at the first packet after the one that was too much.
                 if len(client.connection._buffer) > HELD_BYTES + 2 * client.most:
                     raise Confused("too many bytes are held")
-                self.loop.settle()
+                if self.plan.turn == 1:
+                    self.loop.settle()
         return more
 
     def _read_requests(self) -> bool:
@@ -237,13 +239,15 @@ class World:
             while upstream.asked is None and len(data) > upstream.read:
                 whole = next_request(bytes(data), upstream.read)
                 number = head_of_request(bytes(data), upstream.read)
-                if not number or (whole is None and not self.plan.early):
+                if not number:
                     break
                 if not upstream.said or upstream.said[-1][0] != number:
                     upstream.said.append((number, bytearray()))
                     if len(upstream.said) == abs(self.plan.dies):
                         self._die(upstream)
                         return True
+                if upstream.answered != number and (whole is not None or self.plan.early):
+                    upstream.answered = number
                     answers = self.plan.answers
                     upstream.to_say += answers[self.answered % len(answers)]
                     self.answered += 1
@@ -284,9 +288,12 @@ class World:
             if not client.transport.lost:
                 client.left = True
                 client.transport.reset()
-        for upstream in self.upstreams:
-            upstream.transport.drain()
-            upstream.transport.reset()
+        # Twice, since a connection may have been on its way for a client that has just gone.
+        for _ in range(2):
+            self._pump()
+            for upstream in self.upstreams:
+                upstream.transport.drain()
+                upstream.transport.reset()
         self._pump()
 
     # What must hold.
