@@ -23,36 +23,25 @@ from h2.exceptions import ProtocolError
 
 from passgate.proxy.client_socket import HELD_BYTES, ClientSocket
 from passgate.proxy.http2_framing import (
-    ACK,
     CONNECTION_WINDOW,
-    CONTINUATION,
-    DATA,
-    END_HEADERS,
     GOAWAY,
     HEAD_BYTES,
-    HEADERS,
     MAX_FRAME,
-    PING,
     PREFACE,
-    PRIORITY,
-    PUSH_PROMISE,
-    RST_STREAM,
-    SETTINGS,
     STREAM_WINDOW,
-    WINDOW_UPDATE,
     Framing,
     goaway,
-    known_settings,
     to_encode,
 )
 from passgate.proxy.http2_limits import Patience
 from passgate.proxy.http2_stream import Http2Stream
+from passgate.proxy.http2_watch import Broken, FrameWatch
 from passgate.proxy.plane import Connection, Plane
 from passgate.proxy.request_head import RequestReader
 from passgate.proxy.steps import Answer
 
-_TURN: Final = 128  # frames in one turn of the loop, a header block counting as:
-_HEADERS_EFFORT: Final = 8
+_TURN: Final = 128  # frames in one turn of the loop
+_WHOLE_GOAWAY: Final = HEAD_BYTES + 8
 _MOST_UNREAD: Final = 256 * 1024  # what may be written before a client that does not read is paused
 _MOST_UNWRITTEN: Final = 64 * 1024
 _CONNECTION_CREDIT: Final = CONNECTION_WINDOW // 4
@@ -72,8 +61,6 @@ class Http2Connection(ClientSocket):
 
     __slots__ = (
         "_advancing",
-        "_block",
-        "_block_deadline",
         "_client_leaves",
         "_collectors",
         "_last_stream",
@@ -83,11 +70,11 @@ class Http2Connection(ClientSocket):
         "_patience",
         "_ready",
         "_scheduled",
-        "_settled",
         "_streams",
         "_stuck_deadline",
         "_unwritten",
         "_waiting_to_collect",
+        "_watch",
         "framing",
         "reader",
     )
@@ -98,6 +85,7 @@ class Http2Connection(ClientSocket):
         self.framing = Framing(limits.streams, limits.header_bytes)
         self.reader = RequestReader(limits.headers, limits.target_bytes, plane.headers)
         self._patience = Patience(plane.now)
+        self._watch = FrameWatch(plane, self._patience)
         self._streams: dict[int, Http2Stream] = {}
         # Streams that have something to send and only wait for the connection as a whole.
         self._ready: dict[Http2Stream, None] = {}
@@ -106,11 +94,8 @@ class Http2Connection(ClientSocket):
         self._last_stream = 0
         self._owed = 0
         self._unwritten = 0
-        self._block = 0
-        self._block_deadline = 0.0
         self._stuck_deadline = 0.0
         self._opened = False
-        self._settled = False
         self._advancing = False
         self._scheduled = False
         self._leaves = False
@@ -227,7 +212,7 @@ class Http2Connection(ClientSocket):
             else:
                 self._leave()
                 self.abort()
-        elif self._block_deadline and now >= self._block_deadline:
+        elif self._watch.block_deadline and now >= self._watch.block_deadline:
             self._fail(ErrorCodes.PROTOCOL_ERROR, "The request head did not come in time.")
         elif self._deadline and now >= self._deadline:
             self._say_goodbye_softly()
@@ -287,86 +272,31 @@ class Http2Connection(ClientSocket):
 
     def _take_frame(self, frame: bytes) -> int:
         """Judges one whole frame and has the library read it; what it cost, in frames."""
-        kind = frame[3]
-        flags = frame[4]
+        watch = self._watch
         number = int.from_bytes(frame[5:9], "big") & 0x7FFFFFFF
-        now = self._plane.now
-        patience = self._patience
-        calm = True
-        effort = 1
-        if not self._settled:
-            # RFC 9113 section 3.4.
-            if kind != SETTINGS or flags & ACK:
-                self._fail(ErrorCodes.PROTOCOL_ERROR, "The first frame is not SETTINGS.")
-                return 1
-            self._settled = True
-            self._idle()
-        if kind == DATA:
-            if number not in self._streams:
-                calm = patience.aside(now)
-        elif kind in (HEADERS, CONTINUATION):
-            if not self._count_block(len(frame) - HEAD_BYTES, flags):
-                return 1
-            if flags & END_HEADERS:
-                effort = _HEADERS_EFFORT
-            elif len(frame) == HEAD_BYTES:
-                calm = patience.aside(now)
-            if kind == HEADERS and number <= self._last_stream and number not in self._streams:
-                calm = patience.aside(now) and calm
-        elif kind == WINDOW_UPDATE:
-            calm = patience.update(now)
-        elif kind == SETTINGS:
-            if not flags & ACK:
-                settings = (len(frame) - HEAD_BYTES) // 6
-                calm = patience.aside(now, 1.0 + settings / 8)
-                effort += settings // 16
-                frame = known_settings(frame)
-            elif len(frame) > HEAD_BYTES:
-                self._fail(ErrorCodes.FRAME_SIZE_ERROR, "An acknowledgement has settings.")
-                return 1
-        elif kind == RST_STREAM:
-            if number > self._last_stream:
-                self._fail(ErrorCodes.PROTOCOL_ERROR, "A stream was reset that never was.")
-                return 1
-            if number not in self._streams:
-                calm = patience.aside(now)
-        elif kind == GOAWAY:
-            if number == 0 and len(frame) >= HEAD_BYTES + 8 and not self._block:
-                self._client_goes(int.from_bytes(frame[13:17], "big"))
-                return 1
-        elif kind in (PING, PRIORITY):
-            if not (kind == PING and flags & ACK):
-                calm = patience.aside(now)
-        elif kind == PUSH_PROMISE:
-            self._fail(ErrorCodes.PROTOCOL_ERROR, "A client cannot push.")
+        if (
+            frame[3] == GOAWAY
+            and number == 0
+            and len(frame) >= _WHOLE_GOAWAY
+            and watch.settled
+            and not watch.in_block
+        ):
+            self._client_goes(int.from_bytes(frame[13:17], "big"))
             return 1
+        was_settled = watch.settled
+        found = watch.look(
+            frame,
+            is_open=number in self._streams,
+            highest=self.framing.highest_inbound_stream_id,
+        )
+        if isinstance(found, Broken):
+            self._fail(*found)
         else:
-            calm = patience.aside(now)
-            if not self._block:
-                frame = b""  # RFC 9113 section 5.5: unknown frames are ignored
-        if not calm:
-            self._fail(ErrorCodes.ENHANCE_YOUR_CALM, "Too many frames that carry nothing.")
-        elif frame:
-            self._have_read(frame)
-        return effort
-
-    def _count_block(self, size: int, flags: int) -> bool:
-        """Counts a fragment of a header block; false where the block has become too large.
-
-        Before its end nothing of a block is looked at, so its size is all that can be judged
-        (CVE-2024-27316).
-        """
-        plane = self._plane
-        self._block += size + 1
-        if flags & END_HEADERS:
-            self._block = 0
-            self._block_deadline = 0.0
-        elif not self._block_deadline:
-            self._block_deadline = plane.now + plane.slack + plane.limits.header_timeout
-        if self._block > plane.limits.header_bytes:
-            self._fail(ErrorCodes.ENHANCE_YOUR_CALM, "A header block is too large.")
-            return False
-        return True
+            if not was_settled:
+                self._idle()
+            if found:
+                self._have_read(found)
+        return watch.effort
 
     def _have_read(self, frame: bytes) -> None:
         try:

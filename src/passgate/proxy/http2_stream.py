@@ -5,7 +5,6 @@ its own: the client may send more of a body only as the upstream takes it, and a
 client does not take stops its upstream. An answer that is not whole ends in RST_STREAM.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +13,7 @@ from h2.errors import ErrorCodes
 from passgate.core.request import Wire
 from passgate.proxy.exchange import Exchange
 from passgate.proxy.http2_framing import STREAM_WINDOW
+from passgate.proxy.http2_outgoing import Outgoing
 from passgate.proxy.http2_request import Fields, answer_fields, read_request, trailer_fault
 from passgate.proxy.request_head import CHUNKED, Fault, RequestHead
 from passgate.proxy.response_head import ResponseHead
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _OUT_HIGH: Final = 64 * 1024  # what may wait for the client's window before the upstream must wait
 _OUT_LOW: Final = 16 * 1024
 _CREDIT: Final = 16 * 1024  # how much is taken of a body before its window is opened again
-_STEP: Final = 4096  # a client that takes less than this in time takes nothing
 _SLOWEST_BODY: Final = 1024  # bytes a second, as over HTTP/1.1
 
 _ENDING = 0  # a body of no bytes is announced, and its end not yet seen
@@ -56,15 +55,12 @@ class Http2Stream:
         "_full",
         "_held",
         "_out",
-        "_out_bytes",
-        "_out_ended",
         "_owed",
         "_plane",
         "_received",
         "_request",
         "_state",
         "_taken",
-        "_trailers",
         "_unsent",
         "id",
         "over",
@@ -89,11 +85,8 @@ class Http2Stream:
         self._collect_limit = 0
         self._deadline = 0.0
         self._full = False
-        self._out: deque[memoryview] = deque()
-        self._out_bytes = 0
-        self._out_ended = False
+        self._out = Outgoing(connection)
         self._unsent = -1
-        self._trailers: Sequence[tuple[bytes, bytes]] = ()
         self._answer_only = False
 
     # What the connection tells.
@@ -211,30 +204,27 @@ class Http2Stream:
         self._answered()
         self._begin_answer(head, lines, end=not data)
         if data:
-            self._put(data)
-            self._out_ended = True
+            self._out.put(data)
+            self._out.end()
         self.pump()
 
     def answer_begins(self, head: ResponseHead, lines: bytes, data: bytes) -> None:
         """Sends the head and the first bytes of an answer whose end is still to come."""
         self._begin_answer(head, lines, end=False)
-        if data:
-            self._put(data)
+        self._out.put(data)
         self.pump()
 
     def answer_goes_on(self, data: bytes) -> None:
         """Sends more of an answer's body."""
-        self._put(data)
+        self._out.put(data)
         self.pump()
 
     def answer_ends(self, data: bytes, trailers: Sequence[tuple[bytes, bytes]]) -> None:
         """Sends the last of an answer."""
         self._exchange = None
         self._answered()
-        if data:
-            self._put(data)
-        self._trailers = trailers
-        self._out_ended = True
+        self._out.put(data)
+        self._out.end(trailers)
         self.pump()
 
     def respond(self, answer: Answer) -> None:
@@ -248,9 +238,8 @@ class Http2Stream:
         self._reset(ErrorCodes.INTERNAL_ERROR)
 
     def unsent(self) -> int:
-        """Bytes that the client has not taken yet, to the next `_STEP`: windows may be opened by
-        single bytes, and that would hold an upstream for weeks."""
-        return -(-self._out_bytes // _STEP) * _STEP + self._connection.unsent_now()
+        """Bytes that the client has not taken yet, in steps of 4 KiB."""
+        return self._out.untaken + self._connection.unsent_now()
 
     def body_wanted(self) -> None:
         """The upstream takes body bytes (again)."""
@@ -465,8 +454,8 @@ class Http2Stream:
             body = b""
         self._send_fields(status, b"\n", lines, end=not body)
         if body:
-            self._put(body)
-            self._out_ended = True
+            self._out.put(body)
+            self._out.end()
         self.pump()
 
     def _answered(self) -> None:
@@ -477,44 +466,14 @@ class Http2Stream:
         self._held.clear()
         self._deadline = self._plane.now  # measured at the next tick, judged a timeout later
 
-    def _put(self, data: bytes) -> None:
-        self._out.append(memoryview(data))
-        self._out_bytes += len(data)
-
     def pump(self) -> None:
         """Sends what the windows allow; the rest waits, and so does the upstream."""
-        connection = self._connection
-        if self.over:
-            connection.flush()
-            return
-        out = self._out
-        while out:
-            room = connection.room(self)
-            if room <= 0:
-                break
-            piece = out[0]
-            if len(piece) > room:
-                out[0] = piece[room:]
-                piece = piece[:room]
-            else:
-                out.popleft()
-            size = len(piece)
-            self._out_bytes -= size
-            end = self._out_ended and not out and not self._trailers
-            connection.send_data(self, piece, end=end)
-            if end:
+        if not self.over:
+            if self._out.pump(self):
                 self._complete()
-                connection.flush()
-                return
-        if self._out_ended and not out:
-            if self._trailers:
-                fields = [(name.lower(), value) for name, value in self._trailers]
-                connection.send_fields(self, fields, end=True)
             else:
-                connection.send_data(self, memoryview(b""), end=True)
-            self._complete()
-        connection.flush()
-        self._regulate()
+                self._regulate()
+        self._connection.flush()
 
     def _regulate(self) -> None:
         """Has the upstream wait while the client does not keep up."""
@@ -522,10 +481,10 @@ class Http2Stream:
         if exchange is None:
             return
         if self._full:
-            if self._out_bytes <= _OUT_LOW:
+            if self._out.size <= _OUT_LOW:
                 self._full = False
                 exchange.client_drained()
-        elif self._out_bytes > _OUT_HIGH:
+        elif self._out.size > _OUT_HIGH:
             self._full = True
             exchange.client_full()
 

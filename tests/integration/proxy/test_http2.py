@@ -12,6 +12,7 @@ from tests.support.http2_client import (
     DATA,
     GOAWAY,
     RST_STREAM,
+    frame,
     http2,
     raw_frames,
     request_fields,
@@ -88,7 +89,11 @@ def test_streamed_body(declared: bool) -> None:
 def test_body_that_is_here_goes_with_the_head() -> None:
     """A small body that came before the decision is sent in one piece, with its length."""
     with RawUpstream() as upstream, data_plane(upstream.port) as plane, http2(plane.port) as client:
-        assert client.get("/wait", method="POST", body=b"hello").status == 200
+        stream = client.request("/park", method="POST", body=b"hello")
+        assert client.alive()
+        resume, forward = plane.gate.parked[0]
+        plane.call(lambda: resume(forward))
+        assert client.answer(stream).status == 200
     assert b"Content-Length: 5\r\n" in upstream.received
 
 
@@ -518,6 +523,25 @@ def test_stop_resets_what_is_open() -> None:
         assert plane.run(plane.proxy.drain(0.05)) is False
         assert plane.gate.outcomes[0].outcome == "cut"
         assert len(plane.gate.abandoned) == 1
+
+
+def test_streams_beyond_the_limit_are_refused_alone() -> None:
+    """One too many is REFUSED_STREAM, also if the client takes it back meanwhile; others go on."""
+    with (
+        RawUpstream() as upstream,
+        data_plane(upstream.port, limits=with_limits(streams=2)) as plane,
+        raw_frames(plane.port) as client,
+    ):
+        for number in (1, 3, 5):
+            client.send(client.headers(number, request_fields("/park")))
+        client.send(frame(RST_STREAM, 0, 5, ErrorCodes.CANCEL.to_bytes(4, "big")))
+        assert client.until(RST_STREAM, 5) == ErrorCodes.REFUSED_STREAM.to_bytes(4, "big")
+        for resume, forward in plane.gate.parked:
+            plane.call(lambda resume=resume, forward=forward: resume(forward))
+        assert client.until(DATA, 3) == b"ok"
+        client.send(client.headers(7))
+        assert client.until(DATA, 7) == b"ok"
+        assert len(plane.gate.judged) == 3
 
 
 def test_idle_connection_ends() -> None:
