@@ -116,9 +116,12 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """What follows from one passport and one action under one policy, whatever the request says."""
+    """What follows from one passport and one action under one policy, whatever the request says.
 
-    policy: Policy
+    `mark` is the policy's own.
+    """
+
+    mark: object
     ceiling: tuple[str, ...]
     issuer_constraints: ConstraintSet
     denied: Refusal | None
@@ -278,14 +281,14 @@ def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> D
     derived = memo.get(action)
     if (
         derived is not None
-        and derived.policy is policy
+        and derived.mark is policy.mark
         and derived.ceiling is issuer.permissions
         and derived.issuer_constraints is issuer.constraints
     ):
         return derived  # type: ignore[no-any-return]  # the memo is untyped; this key holds Derived
     entries = covering(passport.permissions, issuer.permissions, action)
     if isinstance(entries, Refusal):
-        derived = Derived(policy, issuer.permissions, issuer.constraints, entries, None)
+        derived = Derived(policy.mark, issuer.permissions, issuer.constraints, entries, None)
     else:
         owed = [
             (
@@ -302,7 +305,9 @@ def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> D
         if offered is not None:
             subject = subject_of_catalog(passport.issuer, passport.agent, action)
             owed.append((subject, offered.constraints))
-        derived = Derived(policy, issuer.permissions, issuer.constraints, None, compile_owed(owed))
+        derived = Derived(
+            policy.mark, issuer.permissions, issuer.constraints, None, compile_owed(owed)
+        )
     if len(memo) >= _MAX_MEMO:
         memo.clear()
     memo[action] = derived

@@ -36,7 +36,8 @@ class Policy:
     """One gate's policy. `audience` holds the gate's id; `hash` is of the effective configuration.
 
     `default_action` is what an unmatched request is: `deny` (nothing), or `method_path` (the action
-    `get:/v1/search`). Times are seconds.
+    `get:/v1/search`). Times are seconds. `mark` is this very policy's and no other's: what was
+    worked out under a policy remembers the mark alone, and keeps no policy from the past in memory.
     """
 
     gate_id: str
@@ -57,6 +58,7 @@ class Policy:
     constraints: ConstraintSet = NO_CONSTRAINTS
     agent_prefix: str = "/.well-known/passgate"
     public_url: str | None = None
+    mark: object = field(init=False, default_factory=object, compare=False, repr=False)
 
     def action_of(self, request: Request) -> tuple[str, Route | None, dict[str, str]] | Refusal:
         """Check 2: the action of a request, its route, and the path's parameters.

@@ -1,6 +1,7 @@
 """Decisions: each check alone, their order, and what a plan holds when nothing refuses."""
 
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import combinations
 from typing import Any
@@ -458,6 +459,23 @@ class TestDerived:
         assert refusal is not None
         assert refusal.constraint == "core:scope:method_allowlist"
         assert decide(request, scene.policy(), trust, NOW, cache).refusal is None
+
+    def test_keeps_no_policy_in_memory(self) -> None:
+        """A passport that does not come again after a reload holds nothing of the one before it."""
+        scene, passport = Scene(), self.passport()
+        policy, entry = scene.policy(), scene.trust().issuers["iss_lab"]
+        held = sys.getrefcount(policy)
+
+        derive(passport, entry, "api:search", policy)
+        derive(passport, entry, "admin:all", policy)
+
+        assert sys.getrefcount(policy) == held
+
+    def test_tells_a_policy_from_its_copy_with_changes(self) -> None:
+        """What one policy is known by, another never is, however it was made."""
+        policy = Scene().policy()
+
+        assert replace(policy, name="another").mark is not policy.mark
 
     @pytest.mark.parametrize(
         "changes",
