@@ -6,6 +6,7 @@ from random import Random
 from passgate.testing import TestIssuer, mint
 
 POOL = 2000
+_FEW = 50
 _LIMITED = 40
 _ONE_NEW_IN = 500
 
@@ -38,6 +39,10 @@ class Passports:
             place = self._random.randrange(POOL)
             self._pool[place] = self._good(place)
         return self._random.choice(self._pool)
+
+    def one_of_few(self) -> str:
+        """One of the few that also use what is seldom used."""
+        return self._pool[self._random.randrange(_FEW)]
 
     def in_turn(self, number: int) -> str:
         """All of the good ones in turn."""

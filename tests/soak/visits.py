@@ -97,7 +97,7 @@ class Visits:
 
     async def bodies(self) -> None:
         """A body with its length, one in chunks, and one that a rule reads."""
-        passport = self._passports.good()
+        passport = self._passports.one_of_few()
         body = self._random.randbytes(self._random.randrange(1, 50_000))
         digest = hashlib.sha256(body).hexdigest().encode()
         order = b'{"amount": 12, "vendor": "acme"}'
@@ -121,7 +121,7 @@ class Visits:
             for code, passport in self._passports.bad():
                 data = request("GET", "/v1/search", passport)
                 await self._ask(client, code, data, code)
-            good = self._passports.good()
+            good = self._passports.one_of_few()
             both = request("GET", "/v1/search", good, "X-Agent-Passport: another")
             await self._ask(client, "two passports", both, "passport_ambiguous")
             await self._ask(client, "no route", request("GET", "/v2", good), "action_unknown")
@@ -160,7 +160,7 @@ class Visits:
     async def changing(self) -> None:
         """A route that is in the configuration only sometimes, and a catalog entry likewise."""
         async with self._client(7) as client:
-            passport = self._passports.good()
+            passport = self._passports.one_of_few()
             data = request("GET", "/v1/sometimes", passport)
             await self._ask(client, "changing route", data, "", "action_unknown")
             data = request("GET", "/v1/offered", passport)
@@ -184,7 +184,7 @@ class Visits:
         async with self._client(9) as client:
             client.send(
                 request(
-                    "POST", "/v1/items", self._passports.good(), "Transfer-Encoding: chunked",
+                    "POST", "/v1/items", self._passports.one_of_few(), "Transfer-Encoding: chunked",
                     f"X-Mark: {mark}",
                 )
                 + b"3\r\nabc\r\n"
@@ -201,7 +201,7 @@ class Visits:
         begun = self._upstream.watch(mark)
         async with self._client(10) as client:
             client.send(
-                request("POST", "/v1/items", self._passports.good(), "Content-Length: 100000",
+                request("POST", "/v1/items", self._passports.one_of_few(), "Content-Length: 100000",
                         f"X-Mark: {mark}") + b"x" * 5000
             )  # fmt: skip
             async with asyncio.timeout(10):
@@ -224,7 +224,7 @@ class Visits:
     async def bad_upstream(self) -> None:
         """An upstream that answers no HTTP, and one that hangs up."""
         async with self._client(12) as client:
-            passport = self._passports.good()
+            passport = self._passports.one_of_few()
             for path in ("/v1/broken", "/v1/gone"):
                 await self._ask(
                     client, "bad upstream", request("POST", path, passport, body=b"x"),
@@ -234,7 +234,7 @@ class Visits:
     async def events(self) -> None:
         """A stream of events, read to its end or left."""
         async with self._client(13) as client:
-            client.send(request("GET", "/v1/events", self._passports.good()))
+            client.send(request("GET", "/v1/events", self._passports.one_of_few()))
             if self._random.random() < 0.5:
                 answer = await client.answer()
                 self._accounts.heard("events", answer, [""])
@@ -249,7 +249,7 @@ class Visits:
         """Another protocol: what is said comes back."""
         async with self._client(14) as client:
             upgrade = ("Upgrade: echo", "Connection: Upgrade")
-            client.send(request("GET", "/v1/echo", self._passports.good(), *upgrade))
+            client.send(request("GET", "/v1/echo", self._passports.one_of_few(), *upgrade))
             answer = await client.answer()
             self._accounts.heard("tunnel", answer, [""])
             said = self._random.randbytes(20_000)
@@ -269,7 +269,7 @@ class Visits:
 
     async def endpoints(self) -> None:
         """The gate's own pages, which decide nothing."""
-        passport = self._passports.good()
+        passport = self._passports.one_of_few()
         async with self._client(16) as client:
             for path in ("/", "/passport", "/checkpoint"):
                 client.send(request("GET", f"/.well-known/passgate{path}", passport))
