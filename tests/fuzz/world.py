@@ -445,7 +445,7 @@ class World:
             bytes(data)
             for upstream in self.upstreams
             for number, data in upstream.said
-            if number == answer.number
+            if number == answer.number and data  # one that was sent again has an empty one too
         ]
         _, theirs = answer_by_h11(said[-1], judged.method, ended=True, alone=False)
         if not theirs.whole and theirs.body == answer.body and _ODD_TRAILER.search(said[-1]):

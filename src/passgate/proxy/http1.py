@@ -65,6 +65,7 @@ class ServerConnection(ClientSocket):
         "_searched",
         "_state",
         "_tunnel",
+        "_until_end",
     )
 
     def __init__(self, plane: "Plane") -> None:
@@ -82,6 +83,7 @@ class ServerConnection(ClientSocket):
         self._collect_limit = 0
         self._chunked = False
         self._close = False
+        self._until_end = False
         self._advancing = False
         self._first = True
 
@@ -121,8 +123,13 @@ class ServerConnection(ClientSocket):
         # A client that will not send also gives up on what it has asked for: a half-closed
         # connection looks the same as one that is gone, and work for it would be wasted. What was
         # written already may still be read; the deadline is for a client that does not.
+        unfinished = self._until_end and self._exchange is not None
         self._leave()
-        self.close()
+        if unfinished:
+            # An orderly end would make half an answer a whole one.
+            self.abort()
+        else:
+            self.close()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -207,11 +214,9 @@ class ServerConnection(ClientSocket):
         plane = self._plane
         self._chunked = chunked = head.length < 0 and request.minor == 1
         # HTTP/1.0 has no chunked coding: the end of the connection is the end of the body.
+        self._until_end = until_end = head.length < 0 and not chunked
         self._close = close = (
-            not request.keepalive
-            or self._body is not None
-            or plane.draining
-            or (head.length < 0 and not chunked)
+            not request.keepalive or self._body is not None or plane.draining or until_end
         )
         self.write(
             streamed_head(

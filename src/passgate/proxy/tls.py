@@ -1,5 +1,6 @@
 """TLS contexts for both sides: TLS 1.2 or later, verification always on."""
 
+import asyncio
 import ssl
 
 from passgate.proxy.settings import ListenTls, UpstreamTls
@@ -38,3 +39,20 @@ def upstream_context(tls: UpstreamTls) -> ssl.SSLContext:
     if tls.cert is not None:
         context.load_cert_chain(tls.cert, tls.key)
     return context
+
+
+def ended_in_order(transport: asyncio.Transport) -> bool:
+    """Whether the peer has said that it ended: over TLS by close_notify, without TLS by the end.
+
+    Anybody on the way can end the TCP connection; RFC 9112 section 9.8 has a body that is delimited
+    by the end incomplete then. asyncio tells of both in the same way.
+    """
+    tls = transport.get_extra_info("ssl_object")
+    if tls is None:
+        return True
+    try:
+        return not tls.read(1)
+    except ssl.SSLZeroReturnError:
+        return True
+    except ssl.SSLError:
+        return False

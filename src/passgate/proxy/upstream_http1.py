@@ -11,6 +11,7 @@ from passgate.proxy.chunked import ChunkedReader
 from passgate.proxy.grammar import BREAKS_LINE
 from passgate.proxy.outlet import Outlet
 from passgate.proxy.response_head import CHUNKED, UNTIL_CLOSE, ResponseHead, ResponseReader
+from passgate.proxy.tls import ended_in_order
 from passgate.proxy.unsent import unsent
 from passgate.proxy.upstream_reason import reason_of
 
@@ -170,7 +171,7 @@ class UpstreamConnection(Outlet):
             assert self._tunnel is not None
             return self._tunnel.upstream_ended() and self._transport.can_write_eof()
         exchange = self._exchange
-        if exchange is not None and self._state == _UNTIL_CLOSE:
+        if exchange is not None and self._state == _UNTIL_CLOSE and ended_in_order(self._transport):
             self._exchange = None
             self.gone = True
             if self.address.failures:

@@ -361,6 +361,26 @@ def test_half_closed_client_counts_as_gone() -> None:
         assert [each.outcome for each in plane.gate.outcomes] == ["client_gone"]
 
 
+def test_half_closed_client_gets_no_half_answer_as_a_whole_one() -> None:
+    """An answer that only the end of the connection delimits is reset, not ended, when given up."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        peer.rest()
+
+    with (
+        RawUpstream(script) as upstream,
+        data_plane(upstream.port) as plane,
+        plane.client() as client,
+    ):
+        client.send(b"GET /x HTTP/1.0\r\n\r\n")
+        client.take_until(b"half")
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.until_end() == (b"", True)
+        assert [each.outcome for each in plane.gate.outcomes] == ["client_gone"]
+
+
 def test_decision_that_waits_is_acted_on() -> None:
     """After `Wait` the request goes on with the step that comes, also a refusal."""
     with RawUpstream() as upstream, data_plane(upstream.port) as plane, plane.client() as client:
