@@ -61,7 +61,7 @@ def _compile(source: Path, modules: list[Path], out: Path) -> None:
                 sys.executable,
                 *map(str, modules),
             ],
-            opt_level="3",
+            opt_level=os.environ.get("PASSGATE_OPT", "3"),
             debug_level="1",
             target_dir=str(out / "c"),
             group_name="passgate",

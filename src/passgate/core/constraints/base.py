@@ -41,23 +41,13 @@ class Charge:
 Outcome: TypeAlias = "Refusal | Hold | None"
 
 
-# A named tuple and not a frozen dataclass: one is made per request, at a third of the price.
-@dataclass(init=False, slots=True)
+# No dataclass, since one is made for each request; see "Code for two compilers" in CONTRIBUTING.md.
 class Context:
     """What a judge may look at: this request, what it declares, and the moment."""
 
-    request: "Request"
-    action: str
-    facts: "Facts"
-    now: Instant
+    __slots__ = ("action", "facts", "now", "request")
 
-    def __init__(
-        self,
-        request: "Request",
-        action: str,
-        facts: "Facts",
-        now: Instant,
-    ) -> None:
+    def __init__(self, request: "Request", action: str, facts: "Facts", now: Instant) -> None:
         self.request = request
         self.action = action
         self.facts = facts
