@@ -36,6 +36,7 @@ class UpstreamConnection(Outlet):
     """
 
     __slots__ = (
+        "_asked",
         "_chunks",
         "_exchange",
         "_held",
@@ -64,6 +65,7 @@ class UpstreamConnection(Outlet):
         self._tunnel: Tunnel | None = None
         self._chunks: ChunkedReader | None = None
         self._held = b""
+        self._asked = b""
         self._state = _IDLE
         self._left = 0
         self._keep = False
@@ -84,6 +86,8 @@ class UpstreamConnection(Outlet):
         self._informational = 0
         self.began = False
         self.write(request)
+        # Until it is sent at the end of this turn, nothing that comes can be its answer.
+        self._asked = request if self._outgoing else b""
 
     def pause(self) -> None:
         """Stops reading, because the client does not keep up."""
@@ -214,6 +218,12 @@ class UpstreamConnection(Outlet):
                 self._pool.failed(self.address, "answer", reason_of(exc))
             exchange.upstream_lost(self)
 
+    def _disown(self) -> None:
+        """Bytes came that are older than the request: whose answer they are, nobody knows."""
+        self._outgoing = self._asked = b""
+        self._transport.abort()
+        self._lose(None)
+
     def _unusable(self) -> None:
         exchange = self._exchange
         assert exchange is not None
@@ -230,6 +240,11 @@ class UpstreamConnection(Outlet):
             self._held = b""
         else:
             searched = 0
+            if self._asked:
+                if self._outgoing.startswith(self._asked):
+                    self._disown()
+                    return
+                self._asked = b""
             self.began = True
         while True:
             end = data.find(b"\r\n\r\n", max(searched, 0)) + 4
@@ -328,7 +343,8 @@ class UpstreamConnection(Outlet):
         self._state = _IDLE
         if self.address.failures:
             self._pool.proved(self.address)
-        if not exchange.request_sent or self._transport.get_write_buffer_size():
+        unread = self._outgoing or self._transport.get_write_buffer_size()
+        if not exchange.request_sent or unread:
             # Answered before the request was read: the rest must not be taken for another one.
             self.abort()
         elif clean and self._keep and not self.gone and not exchange.last:
