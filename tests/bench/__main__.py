@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.bench.doc import with_results
 from tests.bench.envoy import envoy_binary
 from tests.bench.gate import issue
 from tests.bench.modes import MODES
@@ -65,9 +66,13 @@ def _measure(options: argparse.Namespace) -> None:
 
 
 def draw(out: Path, results: dict[str, Any]) -> None:
-    """Writes what is made from the results: the page, and the plots where the page is kept."""
+    """Writes what is made from the results: the page, the pictures, and a part of the document."""
     (out / "results.md").write_text(page(results))
-    plots = _ROOT / "docs" / "performance" if out == _HERE else out
+    plots = out
+    if out.resolve() == _HERE:
+        plots = _ROOT / "docs" / "performance"
+        document = plots.with_suffix(".md")
+        document.write_text(with_results(document.read_text(), results))
     plots.mkdir(exist_ok=True)
     for name, plot in PLOTS.items():
         drawn = plot(results["modes"])
@@ -115,8 +120,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("modes", nargs="*", metavar="MODE", help=f"of {', '.join(MODES)}; all")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--warm", type=float, default=2, help="seconds before each peer counts")
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--warm", type=int, default=2, help="seconds before each peer counts")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--passports", type=int, default=5000)
     parser.add_argument("--many-passports", type=int, default=100_000)

@@ -43,7 +43,7 @@ end
     return path
 
 
-def measure(peer: Peer, script: Path, seconds: float, connections: int) -> Run:
+def measure(peer: Peer, script: Path, seconds: int, connections: int) -> Run:
     """Send for `seconds` over `connections` keepalive connections from the other core."""
     before = cpu_seconds(peer.pid)
     said = subprocess.run(

@@ -40,8 +40,13 @@ def main() -> int:
     return 1 if soaked.wrong else 0
 
 
-async def soak(directory: Path, seconds: float, visits_per_s: float, seed: int) -> Soaked:
-    """Starts a gate and its upstream, lets clients and operator loose on it, and settles up."""
+async def soak(
+    directory: Path, seconds: float, visits_per_s: float, seed: int, *, fill: bool = True
+) -> Soaked:
+    """Starts a gate and its upstream, lets clients and operator loose on it, and settles up.
+
+    `fill` has caches filled first, without which memory says nothing.
+    """
     random = Random(seed)
     upstream = Upstream()
     await upstream.start()
@@ -54,7 +59,8 @@ async def soak(directory: Path, seconds: float, visits_per_s: float, seed: int) 
     try:
         accounts = Accounts()
         visits = Visits(gate.port, upstream, passports, accounts, random)
-        await visits.fill()
+        if fill:
+            await visits.fill()
         samples = Samples(gate.process.pid)
         changes = asyncio.create_task(operator.work(max(0.5, seconds / 200)))
         looks = asyncio.create_task(_look(samples))
@@ -150,7 +156,7 @@ def _unexpected(output: Path) -> list[str]:
 def _write(soaked: Soaked, out: Path) -> None:
     (out / "soak.md").write_text(page(soaked))
     samples = soaked.samples
-    plots = _ROOT / "docs" / "performance" if out == _ROOT / "tests" / "bench" else out
+    plots = _ROOT / "docs" / "performance" if out.resolve() == _ROOT / "tests" / "bench" else out
     plots.mkdir(exist_ok=True)
     title = f"Resident memory of a gate under soak, {samples.second[-1]:.0f} seconds"
     (plots / "soak.svg").write_text(curve(title, samples.second, samples.rss_mb, "MB", {}))

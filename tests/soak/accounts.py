@@ -18,6 +18,9 @@ BOTH_WAYS = (
 )  # fmt: skip
 """Traffic that must have met either answer: else what changes did not change anything."""
 
+_MANY = 10_000
+"""Decisions in a run that is long enough for all of that."""
+
 _MOST_SHOWN = 20
 
 
@@ -122,9 +125,12 @@ def differences(
     allowed, ended = logged.decided["allow", ""], sum(logged.outcomes.values())
     if allowed != ended:
         found.append(f"{allowed} requests allowed, {ended} outcomes")
-    found += [
-        f"{kind}: never {status}" for kind, status in BOTH_WAYS if not heard.statuses[kind, status]
-    ]
+    if heard.total > _MANY:
+        found += [
+            f"{kind}: never {status}"
+            for kind, status in BOTH_WAYS
+            if not heard.statuses[kind, status]
+        ]
     reached = set(reached)
     if reached - logged.allowed:
         found.append(f"{len(reached - logged.allowed)} requests reached the upstream unrecorded")

@@ -1,0 +1,29 @@
+"""What the documents say about speed is what the last run measured."""
+
+import json
+from pathlib import Path
+
+from tests.bench.doc import with_results
+from tests.bench.plot import PLOTS
+from tests.bench.report import page
+from tests.bench.targets import TARGETS, judged
+
+BENCH = Path(__file__).parents[1] / "bench"
+DOCS = Path(__file__).parents[2] / "docs"
+RESULTS = json.loads((BENCH / "results.json").read_text())
+
+
+def test_page_document_and_pictures_are_made_from_the_results() -> None:
+    """Nobody edits a figure: after a change, `python -m tests.bench --redraw`."""
+    document = DOCS / "performance.md"
+
+    assert (BENCH / "results.md").read_text() == page(RESULTS)
+    assert document.read_text() == with_results(document.read_text(), RESULTS)
+    for name, plot in PLOTS.items():
+        assert (DOCS / "performance" / f"{name}.svg").read_text() == plot(RESULTS["modes"])
+
+
+def test_every_target_has_been_measured() -> None:
+    """From P1 to P9, none is left out of the table."""
+    assert [target.id for target in TARGETS] == [f"P{number}" for number in range(1, 10)]
+    assert all(parts for _, parts in judged(RESULTS["modes"]))
