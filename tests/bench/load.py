@@ -49,7 +49,7 @@ def measure(peer: Peer, script: Path, seconds: int, connections: int) -> Run:
     said = subprocess.run(
         [
             "taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s",
-            "--latency", "-s", str(script), f"http://127.0.0.1:{peer.port}",
+            "--latency", "--timeout", "10s", "-s", str(script), f"http://127.0.0.1:{peer.port}",
         ],
         capture_output=True, text=True, check=True, timeout=seconds + 60,
     ).stdout  # fmt: skip
