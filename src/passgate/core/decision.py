@@ -290,19 +290,20 @@ def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> D
     if isinstance(entries, Refusal):
         derived = Derived(policy.mark, issuer.permissions, issuer.constraints, entries, None)
     else:
-        owed = [
-            (
-                subject_of_agent(passport.issuer, passport.agent),
-                merge(policy.constraints, issuer.constraints),
-            ),
-            (subject_of_passport(passport.issuer, passport.id), passport.constraints),
-        ]
-        owed += [
-            (subject_of_permission(passport.issuer, passport.id, entry.pattern), entry.constraints)
-            for entry in entries
-        ]
+        # Whoever owes nothing needs no name: making one takes longer than finding that out.
+        owed = []
+        common = merge(policy.constraints, issuer.constraints)
+        if common:
+            owed.append((subject_of_agent(passport.issuer, passport.agent), common))
+        if passport.constraints:
+            own = subject_of_passport(passport.issuer, passport.id)
+            owed.append((own, passport.constraints))
+        for entry in entries:
+            if entry.constraints:
+                subject = subject_of_permission(passport.issuer, passport.id, entry.pattern)
+                owed.append((subject, entry.constraints))
         offered = offer_of(policy, action)
-        if offered is not None:
+        if offered is not None and offered.constraints:
             subject = subject_of_catalog(passport.issuer, passport.agent, action)
             owed.append((subject, offered.constraints))
         derived = Derived(
