@@ -67,7 +67,9 @@ class MemoryLedger:
         ms = reservation.taken_ms
         wall = reservation.taken_at.wall
         found = []
-        for charge, counter in zip(reservation.charges, reservation.counters, strict=True):
+        counters = reservation.counters
+        for index, charge in enumerate(reservation.charges):
+            counter = counters[index]
             if counter is None:
                 counter = self._counters.unused(charge.counter)
             remaining, reset_s = counter.left(ms, wall, charge.limit)

@@ -3,13 +3,13 @@
 This is the slow, general way. `lines` renders the common cases faster and to the same bytes.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import rfc8785
 
 # RFC 8785 takes numbers as IEEE 754 doubles: beyond this, integers are not exact (RFC 7493 2.2).
-GREATEST_INT = 2**53 - 1
-_DEEPEST = 64
+GREATEST_INT: Final = 2**53 - 1
+_DEEPEST: Final = 64
 
 
 def canonical(value: Any) -> bytes:

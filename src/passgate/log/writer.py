@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from passgate import __version__
 from passgate.clock import Clock
@@ -26,8 +26,8 @@ from passgate.record import Record
 
 # A segment also ends after this share of `keep_age_s`: on a quiet gate nothing else would, and
 # then nothing would ever be old enough to be removed.
-_AGE_SHARE = 10
-_FULL_PERCENT = 90
+_AGE_SHARE: Final = 10
+_FULL_PERCENT: Final = 90
 
 
 @dataclass(frozen=True, slots=True)

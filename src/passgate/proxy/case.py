@@ -28,7 +28,7 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_CONTENT_TYPE: Final = 256
 _WAIT: Final = Wait()
 _S = TypeVar("_S", bound=Step)
-_logger = structlog.get_logger("passgate")
+_logger: Final = structlog.get_logger("passgate")
 
 
 class Case:

@@ -55,7 +55,7 @@ def hop_lines(request: Request) -> bytes:
     return lines
 
 
-_hop_lines: dict[tuple[str, tuple[str, ...], str, str, bytes], bytes] = {}
+_hop_lines: Final[dict[tuple[str, tuple[str, ...], str, str, bytes], bytes]] = {}
 
 
 def _make_hop_lines(

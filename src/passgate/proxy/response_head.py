@@ -15,7 +15,14 @@ from passgate.proxy.grammar import DIGITS, RESPONSE_HEAD
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
 
-_PASS, _DROP, _LENGTH, _CODING, _CONNECTION, _UPGRADE, _DATE, _TRAILER = range(8)
+_PASS: Final = 0
+_DROP: Final = 1
+_LENGTH: Final = 2
+_CODING: Final = 3
+_CONNECTION: Final = 4
+_UPGRADE: Final = 5
+_DATE: Final = 6
+_TRAILER: Final = 7
 _KINDS: Final = {
     b"content-length": _LENGTH,
     b"transfer-encoding": _CODING,

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 _NO_LIMIT: Final = 1 << 62
 _MOST_INFORMATIONAL: Final = 32
 
-_IDLE, _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _TUNNEL = range(6)
+_IDLE: Final = 0
+_HEAD: Final = 1
+_LENGTH: Final = 2
+_CHUNKED: Final = 3
+_UNTIL_CLOSE: Final = 4
+_TUNNEL: Final = 5
 
 
 class UpstreamConnection(Outlet):
