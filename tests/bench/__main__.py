@@ -102,7 +102,9 @@ def _machine() -> dict[str, str]:
     envoy = envoy_binary()
     return {
         "machine": f"{os.cpu_count()} × {model}, Linux {platform.release()}",
-        "Python": platform.python_version(),
+        # Distributions build theirs with profiles; others may be a tenth slower.
+        "Python": platform.python_version()
+        + (", the distribution's" if sys.base_prefix == "/usr" else ", built otherwise"),
         "nginx": _version(["nginx", "-v"]),
         "wrk": _version(["wrk", "-v"]),
         "Envoy": _version([envoy, "--version"]) if envoy else "none",

@@ -50,12 +50,17 @@ def _rate(rows: Any, name: str) -> float:
     return float(next(row for row in rows if row["name"] == name)["requests_per_s"]["median"])
 
 
-def _against(name: str, peer: str, bound: float) -> Callable[[Any], list[Part]]:
+def _against(name: str, bound: float, **peers: str) -> Callable[[Any], list[Part]]:
+    """Against each of `peers`, by the words that tell them apart."""
+
     def judge(found: Any) -> list[Part]:
-        if not any(row["name"] == peer for row in found["rows"]):
-            return []
-        ratio = _rate(found["rows"], name) / _rate(found["rows"], peer)
-        return [Part("", ratio, bound, " ×", at_least=True)]
+        ours = _rate(found["rows"], name)
+        there = {row["name"] for row in found["rows"]}
+        return [
+            Part(words.replace("_", " "), ours / _rate(found["rows"], peer), bound, " ×", True)
+            for words, peer in peers.items()
+            if peer in there
+        ]
 
     return judge
 
@@ -99,17 +104,20 @@ def _streamed(found: Any) -> list[Part]:
     return [*parts, Part("memory +", grown, 10, " MB")]
 
 
+# As it is set up by default, and with a cache that holds every token of the run.
+_ENVOYS = {"default_cache": "envoy, cache of 100", "every_token_cached": "envoy"}
+
 TARGETS = (
     Target("P1", "every check, log `relaxed`, against Envoy", "at least 3.0 × its requests/s",
-           "throughput", _against("passgate relaxed", "envoy", 3.0)),
+           "throughput", _against("passgate relaxed", 3.0, **_ENVOYS)),
     Target("P2", "every check, log `relaxed`, against nginx without any", "at least 0.5 ×",
-           "throughput", _against("passgate relaxed", "nginx", 0.5)),
+           "throughput", _against("passgate relaxed", 0.5, nginx="nginx")),
     Target("P3", "every check, log `strict`, against Envoy", "at least 1.5 ×",
-           "throughput", _against("passgate strict", "envoy", 1.5)),
+           "throughput", _against("passgate strict", 1.5, **_ENVOYS)),
     Target("P4", "latency added to nginx's at half load, log `relaxed`",
            "p50 at most 0.5 ms, p99 at most 2 ms", "latency", _added),
     Target("P5", "a never-seen passport on every request, against Envoy without token cache",
-           "at least 1.0 ×", "cold", _against("passgate relaxed", "envoy, no cache", 1.0)),
+           "at least 1.0 ×", "cold", _against("passgate relaxed", 1.0, Envoy="envoy, no cache")),
     Target("P6", "memory: idle; 100,000 live passports; 1,000,000 revocations",
            "60 MB; +120 MB; +100 MB", "memory", _memory),
     Target("P7", "cost per decision in 10,000 routes, 100,000 catalog entries, 1,000,000"
