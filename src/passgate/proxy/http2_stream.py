@@ -17,7 +17,7 @@ from passgate.proxy.http2_outgoing import Outgoing
 from passgate.proxy.http2_request import Fields, answer_fields, read_request, trailer_fault
 from passgate.proxy.request_head import CHUNKED, Fault, RequestHead
 from passgate.proxy.response_head import ResponseHead
-from passgate.proxy.steps import Answer, Case, Forward, NeedBody, Step, Wait
+from passgate.proxy.steps import Answer, Case, Forward, NeedBody, Step
 from passgate.proxy.upstream_http1 import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -290,18 +290,12 @@ class Http2Stream:
             self._plane.enforcement.finished(step, 0, 0, "client_gone", sent=False)
 
     def _apply(self, step: Step) -> None:
-        kind = type(step)
-        if kind is Forward:
-            assert isinstance(step, Forward)
+        if isinstance(step, Forward):
             self._forward(step)
-        elif kind is Answer:
-            assert isinstance(step, Answer)
+        elif isinstance(step, Answer):
             self._answer(step)
-        elif kind is NeedBody:
-            assert isinstance(step, NeedBody)
+        elif isinstance(step, NeedBody):
             self._need_body(step)
-        else:
-            assert isinstance(step, Wait)
 
     def _need_body(self, step: NeedBody) -> None:
         case = self._case

@@ -7,7 +7,7 @@ from passgate.proxy.steps import Forward
 from passgate.proxy.upstream_http1 import UpstreamConnection
 
 if TYPE_CHECKING:
-    from passgate.proxy.http1 import ServerConnection
+    from passgate.proxy.http1_answering import AnsweringConnection
     from passgate.proxy.plane import Plane
 
 _UNMEASURED: Final = -1
@@ -42,7 +42,7 @@ class Tunnel:
         self,
         plane: "Plane",
         forward: Forward,
-        client: "ServerConnection",
+        client: "AnsweringConnection",
         upstream: UpstreamConnection,
         ended: Callable[[int, str], None],
     ) -> None:
