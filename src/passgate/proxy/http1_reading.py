@@ -4,7 +4,7 @@ A request is judged before a byte of it goes upstream, and whatever cannot be fr
 way is refused.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from passgate.core.request import Wire
 from passgate.proxy.answers import CONTINUE
@@ -20,14 +20,12 @@ from passgate.proxy.http1_answering import (
 )
 from passgate.proxy.http2_connection import Http2Connection, hand_over
 from passgate.proxy.http2_framing import PREFACE_HEAD
-from passgate.proxy.incoming_body import IncomingBody
+from passgate.proxy.incoming_body import SLOWEST_BODY, IncomingBody
 from passgate.proxy.request_head import Fault, RequestHead, RequestReader, early_fault
 from passgate.proxy.steps import Answer, Forward, NeedBody, Step
 
 if TYPE_CHECKING:
     from passgate.proxy.plane import Plane
-
-_SLOWEST_BODY: Final = 1024  # bytes a second that a body must come at while the gate holds it
 
 
 class ReadingConnection(AnsweringConnection):
@@ -233,7 +231,7 @@ class ReadingConnection(AnsweringConnection):
         else:
             # What is held whole must also come within a bounded time, not just now and then.
             limits = self._plane.limits
-            end = self._collecting_since + limits.body_idle_timeout + len(collected) / _SLOWEST_BODY
+            end = self._collecting_since + limits.body_idle_timeout + len(collected) / SLOWEST_BODY
             if end < self._deadline:
                 self._deadline = end
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from passgate.proxy.http2_connection import Http2Connection
-    from passgate.proxy.http2_stream import Http2Stream
+    from passgate.proxy.http2_answering import AnsweringStream
+    from passgate.proxy.http2_shared import SharedConnection
 
 _STEP: Final = 4096  # a client that takes less than this in time takes nothing
 
@@ -16,7 +16,7 @@ class Outgoing:
 
     __slots__ = ("_connection", "_ended", "_pieces", "_trailers", "size")
 
-    def __init__(self, connection: "Http2Connection") -> None:
+    def __init__(self, connection: "SharedConnection") -> None:
         self._connection = connection
         self._pieces: deque[memoryview] = deque()
         self._ended = False
@@ -45,7 +45,7 @@ class Outgoing:
         self._pieces.clear()
         self.size = 0
 
-    def pump(self, stream: "Http2Stream") -> bool:
+    def pump(self, stream: "AnsweringStream") -> bool:
         """Sends what the windows allow; true once the end of `stream` was sent."""
         connection = self._connection
         pieces = self._pieces

@@ -1,7 +1,12 @@
 """The body of one request as it comes in: how much of it is left, and whether it is sound."""
 
+from typing import Final
+
 from passgate.proxy.chunked import ChunkedReader
 from passgate.proxy.request_head import CHUNKED, Fault
+
+SLOWEST_BODY: Final = 1024  # bytes a second that a body must come at while the gate holds it
+TOO_LARGE: Final = Fault(413, "The request body is too large.")
 
 
 class IncomingBody:
@@ -20,7 +25,7 @@ class IncomingBody:
         if length == CHUNKED:
             self._chunks = ChunkedReader(limit, strict_trailers=True)
         elif length > limit:
-            self.fault = _TOO_LARGE
+            self.fault = TOO_LARGE
 
     def take(self, data: bytes) -> tuple[list[bytes], bytes]:
         """The pieces of the body in `data`, and what came behind the body."""
@@ -38,8 +43,5 @@ class IncomingBody:
         elif chunks.fault:
             self.fault = Fault(400, chunks.fault)
         elif chunks.too_large:
-            self.fault = _TOO_LARGE
+            self.fault = TOO_LARGE
         return pieces, chunks.rest
-
-
-_TOO_LARGE = Fault(413, "The request body is too large.")
