@@ -143,12 +143,12 @@ KINDS = (
             Field(
                 "outcome",
                 "text",
-                "`completed`; `upstream_failed`; `client_gone`; `cut` (passport expired or revoked, an idle tunnel, a malformed rest of the request, or the gate ended); `refused` (the log could not be written).",
+                "`completed`; `upstream_failed`; `client_gone`; `cut` (passport expired or revoked, an idle tunnel, a rest of the request that was malformed, too large or too slow, which has a `block` line of its own, or the gate ended); `refused` (the log could not be written).",
             ),
             Field(
                 "reason_code",
                 "text",
-                "Why the gate answered in the upstream's place: `upstream_unreachable`, `upstream_bad_response`, `upstream_timeout` or `overloaded`.",
+                "Of `upstream_failed`, why: `upstream_unreachable`, `upstream_bad_response`, `upstream_timeout` or `overloaded`. The client was told it, unless the answer had begun; a tunnel has none.",
                 always=False,
             ),
             Field("released", "true or false", "Whether its charges were given back."),

@@ -82,6 +82,8 @@ def explain(
     else:
         _print_table(found)
         typer.echo(f"\n{answer['decision']}" + (f": {answer['code']}" if answer["code"] else ""))
+        if found.plan.needs_body:
+            typer.echo("The body may still change that: give it with --body.")
     if answer["decision"] != "allow":
         raise typer.Exit(REFUSED)
 

@@ -33,7 +33,7 @@ def upstream_check(found: Findings) -> None:
     )
     if BAD not in (first, longest) and first > longest:
         where = "ejection" if "upstream.health.ejection" in found.at.lines else "max_ejection"
-        found.problem(f"upstream.health.{where}", "must leave ejection at most max_ejection")
+        found.problem(f"upstream.health.{where}", "must leave ejection no longer than max_ejection")
 
 
 def assertion_check(found: Findings) -> None:

@@ -12,10 +12,10 @@ from typing import Any, Final
 from passgate.config.environment import open_to_others
 from passgate.config.findings import Findings
 from passgate.config.kinds import BAD, At
+from passgate.config.listen_checks import proxy_protocol_check
 from passgate.config.places import is_loopback, split_url
 from passgate.config.reading import Tree
 from passgate.config.upstream_checks import assertion_check, upstream_check, upstream_urls
-from passgate.core.client_address import UNIX
 from passgate.core.constraints import problems as constraint_problems
 from passgate.core.header_rules import header_rules
 from passgate.core.permissions import covers
@@ -240,26 +240,6 @@ def _tls(found: Findings) -> None:
             found.problem("listen.tls.client_auth", "needs client_ca: who would verify them?")
 
 
-def _proxy_protocol(found: Findings) -> None:
-    version = found.get("listen", "proxy_protocol")
-    senders = found.get("listen", "proxy_protocol_from")
-    if BAD in (version, senders):
-        return
-    if version == "v2" and not senders:
-        found.problem(
-            "listen.proxy_protocol_from",
-            "is compulsory with proxy_protocol: v2, whose senders say who the client is: "
-            "name the networks of the load balancers, or unix",
-        )
-    if version == "none" and senders:
-        found.warn("listen.proxy_protocol_from", "is of no use without proxy_protocol: v2")
-    for index, sender in enumerate(senders):
-        if sender != UNIX and sender.prefixlen == 0:
-            found.warn(
-                f"listen.proxy_protocol_from[{index}]", "lets anyone say which client they are"
-            )
-
-
 def _key_pair(found: Findings, path: str, tls: Tree) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -311,7 +291,7 @@ CHECKS: Final[tuple[Callable[[Findings], None], ...]] = (
     _admin,
     _addresses,
     _tls,
-    _proxy_protocol,
+    proxy_protocol_check,
     _limits,
 )
 """Every check, in the order of the keys that it is about."""

@@ -341,6 +341,8 @@ class Exchange:
             return
         self._drop_upstream()
         if self._status:
+            # Nobody can be told any more; the record can.
+            self._forward.record.reason_code = code
             self._end("upstream_failed")
             self._client.cut()
             return

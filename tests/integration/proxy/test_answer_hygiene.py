@@ -120,7 +120,8 @@ def check(upstream: RawUpstream, gate: WholeGate, case: AnswerCase, *, bytewise:
     assert outcome["status"] == case.status
     failed = bool(case.cut or case.code)
     assert outcome["outcome"] == ("upstream_failed" if failed else "completed")
-    assert outcome.get("reason_code", "") == case.code
+    late = ("upstream_timeout" if case.stalls else "upstream_bad_response") if case.cut else ""
+    assert outcome.get("reason_code", "") == (case.code or late)
 
     until(lambda: script.sent, "the upstream has sent all")
     if not case.reused:

@@ -313,6 +313,28 @@ def test_each_kind_of_problem_is_told(problems_of: Problems, text: str, sentence
     assert "s3cret" not in found[0]
 
 
+LISTEN = {
+    "networks before a Unix socket": (
+        {"address": "unix:gate.sock", "proxy_protocol_from": ["10.0.0.0/8"]},
+        "listen.proxy_protocol_from lets nobody in: whoever connects to a Unix socket is unix",
+    ),
+    "a Unix socket that is not listened on": (
+        {"address": "0.0.0.0:8080", "proxy_protocol_from": ["unix"]},
+        "listen.proxy_protocol_from lets nobody in: 0.0.0.0:8080 is no Unix socket",
+    ),
+}
+
+
+@pytest.mark.parametrize(("listen", "sentence"), LISTEN.values(), ids=LISTEN)
+def test_senders_of_proxy_headers_can_connect(
+    listen: dict[str, Any], sentence: str, problems_of: Problems
+) -> None:
+    """A listener that would close every connection is refused beforehand."""
+    found = problems_of(HEAD + json.dumps({"listen": listen | {"proxy_protocol": "v2"}})[1:-1])
+    assert len(found) == 1, found
+    assert found[0].startswith(f"gate.yaml:3: {sentence}")
+
+
 UPSTREAM = {
     "no url": ({}, "upstream.url is compulsory: its URL, without a path, or unix:PATH"),
     "no url in a list": ({"urls": []}, "upstream.url is compulsory: its URL"),
@@ -358,11 +380,11 @@ UPSTREAM = {
     ),
     "out for longer than the longest": (
         {"url": "http://a", "health": {"ejection": "1m"}},
-        "upstream.health.ejection must leave ejection at most max_ejection",
+        "upstream.health.ejection must leave ejection no longer than max_ejection",
     ),
     "out for shorter than the shortest": (
         {"url": "http://a", "health": {"max_ejection": "500ms"}},
-        "upstream.health.max_ejection must leave ejection at most max_ejection",
+        "upstream.health.max_ejection must leave ejection no longer than max_ejection",
     ),
     "a user": ({"url": "http://u:pw@h"}, "upstream.url must not hold a user or password"),
     "a path": (
