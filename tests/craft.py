@@ -10,6 +10,8 @@ from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 
 from passgate.core.constraints.base import NO_CONSTRAINTS
 from passgate.core.instant import Instant
+from passgate.core.revocation import packed
+from passgate.core.revoked_ids import RevokedIds
 from passgate.core.trust import Issuer, KeySet, Revocations, Trust
 
 SEED = bytes(range(32))
@@ -74,6 +76,11 @@ def key_set(keys: Mapping[str, bytes] | None = None, read_at: Instant = NOW) -> 
     return KeySet(known, version, read_at)
 
 
+def revoked_ids(*ids: str) -> RevokedIds:
+    """These ids as a list revokes them."""
+    return packed(map(hash, ids))
+
+
 def revocations(
     passports: Iterable[str] = (),
     agents: Iterable[str] = (),
@@ -84,9 +91,9 @@ def revocations(
     expires_at: float | None = None,
 ) -> Revocations:
     return Revocations(
-        frozenset(passports),
-        frozenset(agents),
-        frozenset(keys),
+        revoked_ids(*passports),
+        revoked_ids(*agents),
+        revoked_ids(*keys),
         issuer_revoked,
         read_at,
         expires_at,

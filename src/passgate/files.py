@@ -2,18 +2,19 @@
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replaces `path` by `data` in one step and returns once both data and name are on disk.
+def write_whole(path: Path, parts: Iterable[bytes], mode: int = 0o600) -> None:
+    """Replaces `path` by `parts` in one step and returns once both data and name are on disk.
 
     The file gets exactly `mode`. Raises `OSError`; then `path` is as it was.
     """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines(parts)
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())

@@ -136,7 +136,7 @@ def new_issuer(directory: Path, issuer: str) -> KeySigner:
 def write_jwks(directory: Path, signer: Signer) -> None:
     """Writes `jwks.json`, which gates read: the public key of `signer`."""
     document = {"keys": [dict(signer.public_jwk)]}
-    write_whole(directory / JWKS_FILE, json.dumps(document, indent=2).encode() + b"\n", 0o644)
+    write_whole(directory / JWKS_FILE, [json.dumps(document, indent=2).encode(), b"\n"], 0o644)
 
 
 def load_issuer(directory: Path) -> KeySigner:

@@ -129,7 +129,7 @@ def _write(
         raise ValueError(
             f"the list would be larger than the {MAX_LIST_BYTES} bytes that gates read"
         )
-    write_whole(path, data, 0o644)
+    write_whole(path, [data], 0o644)
     return Signed(issued_at, expires_at, len(entries), added)
 
 

@@ -28,7 +28,7 @@ def key_problem(key: bytes) -> str | None:
     return None
 
 
-def signature_fits(signature: bytes, message: bytes, key: bytes) -> bool:
+def signature_fits(signature: bytes, message: bytes | memoryview, key: bytes) -> bool:
     """Whether the 64 bytes `signature` are `key`'s on `message`; `key` has passed `key_problem`."""
     try:
         crypto_sign_open(signature + message, key)

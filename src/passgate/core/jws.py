@@ -7,6 +7,7 @@ which `typ` it is to find, so that a revocation list can never be taken for a pa
 
 import re
 from binascii import a2b_base64
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ _HEADER_MEMBERS = frozenset({"alg", "typ", "kid"})
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _SIGNATURE_CHARACTERS = 86  # 64 bytes
+_PIECE_CHARACTERS = 256 * 1024  # whole groups of four, so that each piece decodes by itself
 # By length modulo 4: padding, and what the last character may be so that its unused bits are zero
 # (RFC 4648 section 3.5). A remainder of 1 encodes no whole byte.
 _PADDING = (b"", None, b"==", b"=")
@@ -79,6 +81,43 @@ def read(text: bytes, types: frozenset[str]) -> Jws:
         text[: len(head) + 1 + len(body)],
         _decode(tail),
     )
+
+
+class Parts(NamedTuple):
+    """A compact JWS taken apart, nothing of it believed or copied; `decoded` reads `payload`."""
+
+    kid: str
+    typ: str
+    payload: memoryview
+    signing_input: memoryview
+    signature: bytes
+
+
+def take_apart(text: bytes, types: frozenset[str]) -> Parts:
+    """`read` for a text of any size: the payload stays encoded, and is for after the signature.
+
+    Raises as `read` does, for what is wrong with header and signature.
+    """
+    if text.count(b".") != 2:
+        raise MalformedError("A compact JWS is three parts of base64url, joined by dots.")
+    first, last = text.index(b"."), text.rindex(b".")
+    if len(text) - last - 1 != _SIGNATURE_CHARACTERS:
+        raise MalformedError("The signature is not 64 bytes long.")
+    head = text[:first]
+    if head.translate(None, _ALPHABET):
+        raise MalformedError("A part of the JWS is not base64url.")
+    kid, typ = _read_header(head)
+    if typ not in types:
+        raise MalformedError("The header's `typ` is that of something else.")
+    whole = memoryview(text)
+    signature = decode_base64url(text[last + 1 :])
+    return Parts(kid, typ, whole[first + 1 : last], whole[:last], signature)
+
+
+def decoded(payload: memoryview) -> Iterator[bytes]:
+    """The bytes that `payload` encodes, in pieces; `MalformedError` as of `decode_base64url`."""
+    for start in range(0, max(len(payload), 1), _PIECE_CHARACTERS):
+        yield decode_base64url(bytes(payload[start : start + _PIECE_CHARACTERS]))
 
 
 def decode_base64url(part: bytes) -> bytes:

@@ -1,20 +1,27 @@
 """Lists of what an issuer has revoked, told apart by content, and the rule for taking a newer one.
 
 A list is taken whole or refused whole: an entry of an unknown kind may be a revocation that this
-gate would miss, and a refused list shows itself by its age.
+gate would miss, and a refused list shows itself by its age. Not compiled, as `list_text` says.
 """
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from passgate.core import strict_json
 from passgate.core.ed25519 import signature_fits
 from passgate.core.instant import Instant
-from passgate.core.jws import A_NAME, REVOCATIONS_TYPES, is_name, read
+from passgate.core.jws import A_NAME, REVOCATIONS_TYPES, decoded, is_name, take_apart
+from passgate.core.list_text import read_members
+from passgate.core.revoked_ids import RevokedIds
 from passgate.core.trust import Revocations
 
-MAX_LIST_BYTES = 16 << 20
+MAX_LIST_BYTES = 128 << 20
+"""The longest list, signed or plain: a million entries as `passgate revoke` writes them.
+
+Nothing of a signed one is decoded before its signature was found to fit. While that is looked at
+it is in memory four times, and from then on once, and packed: reading takes it piece by piece.
+"""
 
 KINDS = ("passport", "agent", "key", "issuer")
 """What a list can revoke, as `kind` of its entries."""
@@ -25,6 +32,7 @@ _MAX_AHEAD_S = 86_400
 
 _STATUS_LIST_TYPE = "statuslist+jwt"
 _CLAIMS = frozenset({"iss", "iat", "exp", "revoked"})
+_PIECE_BYTES = 256 * 1024
 _ENTRY = frozenset({"kind", "id", "at", "reason"})
 
 
@@ -36,9 +44,9 @@ class RevocationList:
     and "" there.
     """
 
-    passports: frozenset[str]
-    agents: frozenset[str]
-    keys: frozenset[str]
+    passports: RevokedIds
+    agents: RevokedIds
+    keys: RevokedIds
     issuer_revoked: bool
     issued_at: int | None
     expires_at: int | None
@@ -71,7 +79,7 @@ def read_revocation_list(
                 "a revocation list that is not signed counts only from a file or https"
             )
         return _read_plain(text)
-    jws = read(text, REVOCATIONS_TYPES | {_STATUS_LIST_TYPE})
+    jws = take_apart(text, REVOCATIONS_TYPES | {_STATUS_LIST_TYPE})
     if jws.typ == _STATUS_LIST_TYPE:
         raise ValueError("status lists (statuslist+jwt) are not in this version")
     key = keys.get(jws.kid)
@@ -79,14 +87,28 @@ def read_revocation_list(
         raise ValueError("the revocation list is signed by a key that the issuer does not have now")
     if not signature_fits(jws.signature, jws.signing_input, key):
         raise ValueError("the signature of the revocation list does not verify")
-    return read_claims(jws.claims, issuer, now=now, kid=jws.kid)
+    return _read_verified(decoded(jws.payload), issuer, now=now, kid=jws.kid)
 
 
-def read_claims(claims: Mapping[str, Any], issuer: str, *, now: float, kid: str) -> RevocationList:
-    """The list in the claims of a `revocations+jwt` whose signature by `kid` has been verified.
+def packed(hashes: Iterable[int]) -> RevokedIds:
+    """The ids with these `hash()`es, in any order."""
+    # By their first eight bits at first: to sort a million at once would hold up every request.
+    # A negative number counts from the end, as list items do.
+    shelves = [array("q") for _ in range(256)]
+    for hashed in hashes:
+        shelves[hashed >> 56].append(hashed)
+    ascending = array("q")
+    for first_bits in range(-128, 128):
+        ascending.extend(sorted(set(shelves[first_bits])))
+    return RevokedIds(ascending)
 
-    Raises `ValueError` with a sentence for one that is not `issuer`'s own, or not as it should be.
-    """
+
+def _read_verified(
+    payload: Iterable[bytes], issuer: str, *, now: float, kid: str
+) -> RevocationList:
+    """The list in the payload of a `revocations+jwt` whose signature by `kid` has been verified."""
+    found = _Found(issuer)
+    claims = read_members(payload, "revoked", found.take)
     if not claims.keys() <= _CLAIMS:
         raise ValueError("the revocation list has claims that this version does not know")
     if claims.get("iss") != issuer:
@@ -96,20 +118,13 @@ def read_claims(claims: Mapping[str, Any], issuer: str, *, now: float, kid: str)
         raise ValueError("the revocation list needs `iat` and a later `exp`, in whole seconds")
     if issued_at > now + _MAX_AHEAD_S:
         raise ValueError("the revocation list is issued more than a day in the future")
-    entries = claims.get("revoked")
-    if type(entries) is not list:
+    if "revoked" not in claims:
         raise ValueError("the revocation list needs a list `revoked`")
-    by_kind: dict[str, set[str]] = {kind: set() for kind in KINDS}
-    for position, entry in enumerate(entries, start=1):
-        kind, id_ = _read_entry(entry, f"entry {position} of the revocation list")
-        by_kind[kind].add(id_)
-    if by_kind["issuer"] - {issuer}:
-        raise ValueError("the revocation list revokes another issuer than its own")
     return RevocationList(
-        frozenset(by_kind["passport"]),
-        frozenset(by_kind["agent"]),
-        frozenset(by_kind["key"]),
-        bool(by_kind["issuer"]),
+        packed(found.hashes["passport"]),
+        packed(found.hashes["agent"]),
+        packed(found.hashes["key"]),
+        bool(found.hashes["issuer"]),
         issued_at,
         expires_at,
         kid,
@@ -121,7 +136,7 @@ def check_succession(
     *,
     highest_iat: int | None,
     signed_before: bool,
-    revoked_keys: frozenset[str],
+    revoked_keys: RevokedIds,
 ) -> None:
     """Raises `ValueError` unless `new` may take the place of what was accepted before it.
 
@@ -144,28 +159,43 @@ def check_succession(
 
 
 def _read_plain(text: bytes) -> RevocationList:
-    try:
-        document = strict_json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"the revocation list is not unambiguous JSON: {error}") from None
-    ids = document.get("passport_ids")
-    if len(document) != 1 or type(ids) is not list:
+    hashes: array[int] = array("q")
+
+    def take(id_: Any) -> None:
+        if type(id_) is not str or not is_name(id_):
+            raise ValueError(f"an id in the revocation list is not {A_NAME}")
+        hashes.append(hash(id_))
+
+    whole = memoryview(text)
+    pieces = (bytes(whole[at : at + _PIECE_BYTES]) for at in range(0, len(whole), _PIECE_BYTES))
+    if read_members(pieces, "passport_ids", take).keys() != {"passport_ids"}:
         raise ValueError("a plain revocation list is a JSON object with only a list `passport_ids`")
-    if not all(type(id_) is str and is_name(id_) for id_ in ids):
-        raise ValueError(f"an id in the revocation list is not {A_NAME}")
-    nothing: frozenset[str] = frozenset()
-    return RevocationList(frozenset(ids), nothing, nothing, False, None, None, "")
+    return RevocationList(packed(hashes), packed(()), packed(()), False, None, None, "")
 
 
-def _read_entry(entry: object, name: str) -> tuple[str, str]:
-    """`kind` and `id` of an entry; `at` and `reason` are for people and need only be sound."""
-    if type(entry) is not dict or not entry.keys() <= _ENTRY:
-        raise ValueError(f"{name} is not an object of kind, id, at and reason")
-    kind, id_ = entry.get("kind"), entry.get("id")
-    if type(kind) is not str or kind not in KINDS:
-        raise ValueError(f"{name} is of a kind that this version does not know")
-    if type(id_) is not str or not is_name(id_):
-        raise ValueError(f"{name} needs an `id` that is {A_NAME}")
-    if type(entry.get("at", 0)) is not int or type(entry.get("reason", "")) is not str:
-        raise ValueError(f"{name} has an `at` or a `reason` of the wrong type")
-    return kind, id_
+class _Found:
+    """The entries of a signed list so far: of each kind the `hash()` of what is revoked."""
+
+    def __init__(self, issuer: str) -> None:
+        self.hashes: dict[str, array[int]] = {kind: array("q") for kind in KINDS}
+        self._issuer = issuer
+        self._count = 0
+
+    def take(self, entry: Any) -> None:
+        """Notes one; `at` and `reason` are for people and need only be sound."""
+        self._count += 1
+        if type(entry) is not dict or not entry.keys() <= _ENTRY:
+            raise self._wrong("is not an object of kind, id, at and reason")
+        kind, id_ = entry.get("kind"), entry.get("id")
+        if type(kind) is not str or kind not in KINDS:
+            raise self._wrong("is of a kind that this version does not know")
+        if type(id_) is not str or not is_name(id_):
+            raise self._wrong(f"needs an `id` that is {A_NAME}")
+        if type(entry.get("at", 0)) is not int or type(entry.get("reason", "")) is not str:
+            raise self._wrong("has an `at` or a `reason` of the wrong type")
+        if kind == "issuer" and id_ != self._issuer:
+            raise ValueError("the revocation list revokes another issuer than its own")
+        self.hashes[kind].append(hash(id_))
+
+    def _wrong(self, what: str) -> ValueError:
+        return ValueError(f"entry {self._count} of the revocation list {what}")

@@ -6,6 +6,7 @@ numbers of more than 32 characters, and nesting deeper than 32.
 """
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from json import JSONDecoder
 from typing import Any, NoReturn
@@ -35,7 +36,7 @@ def loads(raw: bytes) -> Any:
         raise ValueError(f"JSON is nested deeper than {MAX_DEPTH}, or its brackets do not match")
     text = raw.decode("utf-8")  # UnicodeDecodeError is a ValueError
     value = _DECODER.decode(text)
-    if "\\u" in text and _has_lone_surrogate(value):
+    if "\\u" in text and has_lone_surrogate(value):
         raise ValueError("JSON holds half of a surrogate pair")
     return value
 
@@ -51,13 +52,14 @@ def _too_deep(raw: bytes) -> bool:
     return bool(brackets)
 
 
-def _has_lone_surrogate(value: Any) -> bool:
+def has_lone_surrogate(value: Any) -> bool:
+    """Whether a text in `value`, as read, holds half of a pair; only `\\u` can bring one in."""
     if type(value) is str:
         return _SURROGATE.search(value) is not None
     if type(value) is dict:
-        return any(_has_lone_surrogate(part) for pair in value.items() for part in pair)
+        return any(has_lone_surrogate(part) for pair in value.items() for part in pair)
     if type(value) is list:
-        return any(_has_lone_surrogate(part) for part in value)
+        return any(has_lone_surrogate(part) for part in value)
     return False
 
 
@@ -88,6 +90,13 @@ def _constant(name: str) -> NoReturn:
 _DECODER = JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_fraction, parse_constant=_constant
 )
+
+scan: Callable[[str, int], tuple[Any, int]] = _DECODER.raw_decode
+"""`scan(text, at)` gives the value at `at`, without white space before it, and where it ends.
+
+It is as strict as `loads` but for lone surrogates, and raises `ValueError` or `RecursionError`; for
+texts that are too large for `loads`.
+"""
 
 
 def without_fractions(value: Any) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
 from passgate.core.instant import Instant
+from passgate.core.revoked_ids import RevokedIds
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,9 @@ class KeySet:
 class Revocations:
     """What an issuer has revoked. `expires_at` is Unix time (None: the list does not expire)."""
 
-    passports: frozenset[str]
-    agents: frozenset[str]
-    keys: frozenset[str]
+    passports: RevokedIds
+    agents: RevokedIds
+    keys: RevokedIds
     issuer_revoked: bool
     read_at: Instant
     expires_at: float | None

@@ -31,7 +31,11 @@ _STEP_S: Final = 5.0  # asyncio's sleep stands still while the machine sleeps; d
 _FIRST_RETRY_S: Final = 1.0
 _LONGEST_RETRY_S: Final = 300.0
 
+_LARGE: Final = 64 * 1024
+"""Bodies above this are read in a thread, so that requests do not wait for it."""
+
 Learnt = TypeVar("Learnt", KeySet, Revocations)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,17 +215,18 @@ class Follower(ABC, Generic[Learnt]):
             self._confirm(started)
             await self._keep(None, started)
             return
-        digest = _digest(answer.body)
+        body = answer.body
+        digest = await in_time(body, lambda: _digest(body))
         if same_source and digest == known.digest:
             self._confirm(started)
             self.memory = replace(self.memory, etag=answer.etag)
         else:
-            value, memory = await self.learn(answer.body, started)
+            value, memory = await self.learn(body, started)
             self.memory = replace(memory, source=self.source.name, digest=digest, etag=answer.etag)
             self._saved = False
             self.value = value
             self._changed(self, True)
-        await self._keep(answer.body, started)
+        await self._keep(body, started)
 
     def _confirm(self, started: Instant) -> None:
         assert self.value is not None
@@ -262,6 +267,11 @@ class Follower(ABC, Generic[Learnt]):
             ) from None
         self._saved = True
         self._noted_boot = read_at.boot
+
+
+async def in_time(body: bytes, work: Callable[[], T]) -> T:
+    """What `work` on `body` gives; in a thread where it may take long."""
+    return await asyncio.to_thread(work) if len(body) > _LARGE else work()
 
 
 def _digest(data: bytes) -> str:

@@ -1,23 +1,20 @@
 """What the body of a source teaches: an issuer's keys, or what it has revoked."""
 
-import asyncio
 import hashlib
 import json
 import math
-from collections.abc import Callable
-from typing import Final, TypeVar
 
 from passgate.core.instant import Instant
 from passgate.core.jwks import parse_jwks
-from passgate.core.revocation import RevocationList, check_succession, read_revocation_list
+from passgate.core.revocation import (
+    RevocationList,
+    check_succession,
+    packed,
+    read_revocation_list,
+)
 from passgate.core.trust import KeySet, Revocations
-from passgate.sync.follower import Follower, Memory
+from passgate.sync.follower import Follower, Memory, in_time
 from passgate.sync.store import Copy
-
-_LARGE: Final = 64 * 1024
-"""Bodies above this are read in a thread, so that requests do not wait for it."""
-
-T = TypeVar("T")
 
 
 class KeysFollower(Follower[KeySet]):
@@ -27,7 +24,7 @@ class KeysFollower(Follower[KeySet]):
 
     async def learn(self, body: bytes, read_at: Instant) -> tuple[KeySet, Memory]:
         """The keys in the JWKS `body`."""
-        return _key_set(await _in_time(body, lambda: parse_jwks(body)), read_at), Memory()
+        return _key_set(await in_time(body, lambda: parse_jwks(body)), read_at), Memory()
 
     def check_confirmed(self) -> None:
         """Keys that were accepted stay acceptable."""
@@ -60,7 +57,7 @@ class ListFollower(Follower[Revocations]):
         if self.signers.value is None:
             await self.signers.attempted.wait()
         keys = self._keys()
-        new = await _in_time(
+        new = await in_time(
             body,
             lambda: read_revocation_list(
                 body,
@@ -75,7 +72,7 @@ class ListFollower(Follower[Revocations]):
             new,
             highest_iat=known.highest_iat,
             signed_before=known.signed_by is not None and known.source == self.source.name,
-            revoked_keys=self.value.keys if self.value is not None else frozenset(),
+            revoked_keys=self.value.keys if self.value is not None else packed(()),
         )
         if new.issued_at is None:
             return new.read_at(read_at), Memory(highest_iat=known.highest_iat)
@@ -112,7 +109,3 @@ class ListFollower(Follower[Revocations]):
 def _key_set(keys: dict[str, bytes], read_at: Instant) -> KeySet:
     canonical = json.dumps(sorted((kid, key.hex()) for kid, key in keys.items()))
     return KeySet(keys, hashlib.sha256(canonical.encode()).hexdigest(), read_at)
-
-
-async def _in_time(body: bytes, work: Callable[[], T]) -> T:
-    return await asyncio.to_thread(work) if len(body) > _LARGE else work()

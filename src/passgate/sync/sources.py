@@ -81,12 +81,14 @@ class Source(ABC):
             raise SourceError(f"{self.name} cannot be read: {_reason(error)}") from None
 
     async def _collect(self, parts: AsyncIterator[bytes]) -> bytes:
-        body = bytearray()
+        body: list[bytes] = []
+        size = 0
         async for part in parts:
-            body += part
-            if len(body) > self._max_bytes:
+            body.append(part)
+            size += len(part)
+            if size > self._max_bytes:
                 raise SourceError(f"{self.name} is larger than {self._max_bytes} bytes")
-        return bytes(body)
+        return b"".join(body)  # one part is not copied
 
     @abstractmethod
     def _open(self, etag: str | None) -> AbstractAsyncContextManager[Opened | NotModified]:

@@ -57,7 +57,7 @@ class TrustStore:
             name: value for name, value in asdict(copy).items() if name not in ("body", "read_at")
         }
         meta |= self._time(copy.read_at)
-        self._write(self._path(copy.issuer, copy.kind), _line(meta) + copy.body)
+        self._write(self._path(copy.issuer, copy.kind), _line(meta), copy.body)
 
     def confirm(self, issuer: str, kind: Kind, digest: str, read_at: Instant) -> None:
         """Notes that the saved body with this SHA-256 was confirmed. Raises `OSError`."""
@@ -73,7 +73,7 @@ class TrustStore:
         content = self._read(path)
         if content is None:
             return None
-        line, _, body = content.partition(b"\n")
+        line, body = content
         seen = self._read(self._path(issuer, kind, ".seen"))
         try:
             meta = json.loads(line)
@@ -90,7 +90,7 @@ class TrustStore:
                 meta["highest_iat"],
                 None if signed_by is None else (signed_by[0], signed_by[1]),
             )
-            note = None if seen is None else json.loads(seen)
+            note = None if seen is None else json.loads(seen[0])
             if note is None or note["copy"] != _digest(body):
                 return copy  # saved after the last confirmation, which was of the one before
             confirmed = self._instant(note, now)
@@ -122,28 +122,33 @@ class TrustStore:
         readable = re.sub(r"[^A-Za-z0-9_-]+", "_", issuer)[:40]
         return self._directory / f"{readable}.{_digest(issuer.encode())[:16]}.{kind}{suffix}"
 
-    def _write(self, path: Path, content: bytes) -> None:
-        write_whole(path, f"{_MAGIC} {_digest(content)}\n".encode() + content, 0o600)
+    # A list may be large: it is written and read without another copy of it in memory.
+    def _write(self, path: Path, line: bytes, body: bytes = b"") -> None:
+        write_whole(path, [f"{_MAGIC} {_digest(line, body)}\n".encode(), line, body], 0o600)
 
-    def _read(self, path: Path) -> bytes | None:
+    def _read(self, path: Path) -> tuple[bytes, bytes] | None:
+        """The line of JSON at the beginning of what was written, and its body."""
         try:
-            data = path.read_bytes()
+            with path.open("rb") as file:
+                head, line, body = file.readline(), file.readline(), file.read()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}; make it readable") from None
-        head, _, content = data.partition(b"\n")
-        if head.decode("latin-1") != f"{_MAGIC} {_digest(content)}":
+        if head.decode("latin-1") != f"{_MAGIC} {_digest(line, body)}\n":
             raise _damaged(path)
-        return content
+        return line, body
 
 
 def _line(meta: dict[str, Any]) -> bytes:
     return json.dumps(meta, separators=(",", ":")).encode() + b"\n"
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _damaged(path: Path) -> DataError:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from passgate.authority.keys import KeySigner
 from passgate.core.constraints.base import NO_CONSTRAINTS
 from passgate.core.instant import Instant
+from passgate.core.revocation import packed
 from passgate.core.trust import Issuer, KeySet, Revocations
 from passgate.ulid import encode_ulid
 
@@ -124,9 +125,9 @@ def revocations(
 ) -> Revocations:
     """A revocation list as the gate would have learnt it at `read_at`."""
     return Revocations(
-        frozenset(passports),
-        frozenset(agents),
-        frozenset(keys),
+        packed(map(hash, passports)),
+        packed(map(hash, agents)),
+        packed(map(hash, keys)),
         issuer_revoked,
         read_at,
         expires_at,

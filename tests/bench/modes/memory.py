@@ -11,7 +11,7 @@ from tests.bench.room import Room, WrongAnswerError
 
 _SETTLE_S = 2.0
 _PER_LIST = 200_000
-"""Entries of one issuer's signed list: what fits into the size that gates read."""
+"""Entries of one issuer's signed list, about 14 MB."""
 
 
 def memory(room: Room) -> dict[str, Any]:

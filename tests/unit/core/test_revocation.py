@@ -4,12 +4,14 @@ import json
 from typing import Any
 
 import pytest
+from tests.craft import b64, revoked_ids
 
 from passgate.core.instant import Instant
 from passgate.core.revocation import (
     MAX_LIST_BYTES,
     RevocationList,
     check_succession,
+    packed,
     read_revocation_list,
 )
 from passgate.testing import REMOVED, TestIssuer
@@ -25,6 +27,13 @@ def read(raw: str | bytes, *, plain_allowed: bool = False, now: float = NOW) -> 
     return read_revocation_list(data, "iss_lab", KEYS, now=now, plain_allowed=plain_allowed)
 
 
+def over(payload: str) -> str:
+    """A list whose payload is encoded already, or claims to be; its signature fits."""
+    head = signed().partition(".")[0]
+    signature = LAB.key.sign(f"{head}.{payload}".encode())
+    return f"{head}.{payload}." + b64(signature)
+
+
 def signed(*revoked: Any, **options: Any) -> str:
     return LAB.revocation_list(*revoked, now=NOW, **options)
 
@@ -34,9 +43,9 @@ def test_a_signed_list_says_what_it_revokes() -> None:
         signed(("passport", "pass_1"), ("agent", "agent_1"), ("key", "k1"), ("issuer", "iss_lab"))
     )
     assert found == RevocationList(
-        passports=frozenset({"pass_1"}),
-        agents=frozenset({"agent_1"}),
-        keys=frozenset({"k1"}),
+        passports=revoked_ids("pass_1"),
+        agents=revoked_ids("agent_1"),
+        keys=revoked_ids("k1"),
         issuer_revoked=True,
         issued_at=NOW,
         expires_at=NOW + 30 * 86_400,
@@ -46,13 +55,13 @@ def test_a_signed_list_says_what_it_revokes() -> None:
 
 def test_an_empty_list_revokes_nothing() -> None:
     found = read(signed())
-    assert (found.passports, found.issuer_revoked) == (frozenset(), False)
+    assert (found.passports, found.issuer_revoked) == (revoked_ids(), False)
 
 
 def test_a_list_becomes_part_of_trust_with_its_time_of_reading() -> None:
     when = Instant(float(NOW), 5.0)
     learnt = read(signed(("passport", "pass_1"))).read_at(when)
-    assert learnt.passports == {"pass_1"}
+    assert learnt.passports == revoked_ids("pass_1")
     assert learnt.read_at == when
     assert learnt.expires_at == float(NOW + 30 * 86_400)
     plain = read('{"passport_ids": []}', plain_allowed=True).read_at(when)
@@ -64,23 +73,30 @@ def test_white_space_around_a_list_is_no_part_of_it() -> None:
 
 
 def test_an_entry_needs_no_time_and_no_reason() -> None:
-    assert read(signed({"kind": "passport", "id": "pass_1"})).passports == {"pass_1"}
+    assert read(signed({"kind": "passport", "id": "pass_1"})).passports == revoked_ids("pass_1")
 
 
 def test_an_expired_list_still_names_what_was_revoked() -> None:
-    assert read(signed(("passport", "p")), now=NOW + 40 * 86_400).passports == {"p"}
+    assert read(signed(("passport", "p")), now=NOW + 40 * 86_400).passports == revoked_ids("p")
 
 
 def test_a_plain_list_counts_where_its_way_vouches_for_it() -> None:
     found = read('{"passport_ids": ["pass_1", "pass_2"]}', plain_allowed=True)
-    assert found.passports == {"pass_1", "pass_2"}
+    assert found.passports == revoked_ids("pass_1", "pass_2")
     assert (found.issued_at, found.expires_at, found.kid) == (None, None, "")
 
 
 @pytest.mark.parametrize(
     ("raw", "sentence"),
     [
-        (b" " * (MAX_LIST_BYTES + 1), "larger than"),
+        (bytes(MAX_LIST_BYTES + 1), "larger than"),
+        ("a.b", "three parts"),
+        (signed() + ".x", "three parts"),
+        (signed()[:-1], "64 bytes"),
+        (signed().replace(".", "!.", 1), "base64url"),
+        (over(""), "empty"),
+        (over("e30="), "base64url"),
+        (over("e31"), "canonical"),
         (b'{"passport_ids": []}', "not signed"),
         (b"", "three parts"),
         (b"<html>", "three parts"),
@@ -155,7 +171,7 @@ def test_a_passport_is_never_taken_for_a_list() -> None:
 
 
 def test_a_list_may_follow_one_that_is_no_newer() -> None:
-    nothing: frozenset[str] = frozenset()
+    nothing = revoked_ids()
     first = read(signed())
     check_succession(first, highest_iat=None, signed_before=False, revoked_keys=nothing)
     check_succession(first, highest_iat=NOW, signed_before=True, revoked_keys=nothing)
@@ -165,7 +181,7 @@ def test_a_list_may_follow_one_that_is_no_newer() -> None:
 
 def test_a_plain_list_may_not_take_the_place_of_a_signed_one() -> None:
     plain = read('{"passport_ids": []}', plain_allowed=True)
-    nothing: frozenset[str] = frozenset()
+    nothing = revoked_ids()
     check_succession(plain, highest_iat=NOW, signed_before=False, revoked_keys=nothing)
     with pytest.raises(ValueError, match="not signed"):
         check_succession(plain, highest_iat=NOW, signed_before=True, revoked_keys=nothing)
@@ -177,5 +193,30 @@ def test_a_stolen_key_cannot_undo_its_own_revocation() -> None:
             read(signed()),
             highest_iat=NOW,
             signed_before=True,
-            revoked_keys=frozenset({LAB.kid}),
+            revoked_keys=revoked_ids(LAB.kid),
         )
+
+
+def test_a_list_names_no_id_but_its_own_however_many_there_are() -> None:
+    some = [f"pass_{number}" for number in range(3000)]
+    found = packed(map(hash, [*some, *some]))
+    assert len(found) == 3000
+    assert all(id_ in found for id_ in some)
+    assert not any(f"pass_{number}" in found for number in range(3000, 6000))
+    assert "pass_0" not in packed(())
+    assert found != some
+    assert found == revoked_ids(*reversed(some))
+
+
+def test_what_is_not_decoded_before_the_signature_fits() -> None:
+    """The payload may be anything: nothing of it is looked at."""
+    good = signed().split(".")
+    with pytest.raises(ValueError, match="does not verify"):
+        read(f"{good[0]}.{'!' * 1000}.{good[2]}")
+
+
+def test_a_long_list_is_kept_whole() -> None:
+    """It is longer than what is decoded at once."""
+    revoked = [("passport", f"pass_{number:026d}") for number in range(5_000)]
+    assert len(signed(*revoked)) > 2 * 256 * 1024
+    assert read(signed(*revoked)).passports == revoked_ids(*(id_ for _, id_ in revoked))

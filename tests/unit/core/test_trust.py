@@ -1,6 +1,7 @@
 """How old what is known of an issuer is, by whichever clock says more."""
 
 import pytest
+from tests.craft import revoked_ids
 
 from passgate.core.instant import Instant
 from passgate.core.trust import NO_CONSTRAINTS, Issuer, KeySet, Revocations
@@ -33,7 +34,7 @@ def test_age_of_an_issuer(keys: float | None, revocations: float | None, age: fl
     def ago(seconds: float) -> Instant:
         return Instant(NOW.wall - seconds, NOW.boot - seconds)
 
-    none: frozenset[str] = frozenset()
+    none = revoked_ids()
     issuer = Issuer(
         "iss_a", "L2", frozenset({"jwt"}), ("*",), NO_CONSTRAINTS, 60.0, True,
         None if keys is None else KeySet({}, "v", ago(keys)),

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from tests.awaiting import eventually, settled
+from tests.craft import revoked_ids
 
+from passgate.core.revoked_ids import RevokedIds
 from passgate.core.trust import Issuer
 from passgate.errors import DataError, SourceError
 from passgate.sync import sources
@@ -148,7 +150,7 @@ def lab(keeper: Keeper) -> Issuer:
     return keeper.trust.issuers["iss_lab"]
 
 
-def revoked(keeper: Keeper) -> frozenset[str] | None:
+def revoked(keeper: Keeper) -> RevokedIds | None:
     revocations = lab(keeper).revocations
     return None if revocations is None else revocations.passports
 
@@ -185,7 +187,7 @@ def test_keys_and_list_are_learnt_and_say_when(world: World) -> None:
         assert keys is not None
         assert keys.keys == {LAB.kid: LAB.public_key}
         assert keys.read_at == world.clock()
-        assert revoked(keeper) == {"p"}
+        assert revoked(keeper) == revoked_ids("p")
         assert [(c.issuer, c.what) for c in world.changes] == [
             ("iss_lab", "keys"),
             ("iss_lab", "revocations"),
@@ -204,7 +206,7 @@ def test_what_is_local_is_there_when_start_returns(world: World, tmp_path: Path)
         keeper = world.keeper(world.settings(keys=LAB.jwks, revocations=f"file:{file}"))
         await keeper.start()
         assert lab(keeper).keys is not None
-        assert revoked(keeper) == {"p"}
+        assert revoked(keeper) == revoked_ids("p")
         await keeper.close()
 
     run(scenario())
@@ -219,7 +221,7 @@ def test_revoking_in_a_file_takes_effect_within_a_second(world: World, tmp_path:
         await settled()
         at = world.clock.boot
         file.write_text(world.signed(("passport", "p"), ahead=1))
-        while revoked(keeper) != {"p"}:
+        while revoked(keeper) != revoked_ids("p"):
             world.clock.advance(0.1)
             await asyncio.sleep(0.002)
             assert world.clock.boot - at < 10
@@ -420,7 +422,7 @@ def test_a_gate_starts_from_the_last_good_copy_while_the_sources_are_down(world:
         again = world.keeper(world.settings(), boot="rebooted")
         await again.start()
         assert _keys(again) == {LAB.kid}
-        assert revoked(again) == {"p"}
+        assert revoked(again) == revoked_ids("p")
         assert row(again, "keys")["age_s"] == 1800
         assert keys.asked == [None]
         await eventually(lambda: keys.asked[1:] == ['"k"'])
@@ -475,7 +477,7 @@ def test_a_list_played_back_is_refused_also_after_a_restart(world: World) -> Non
         await loaded(keeper)
         listed.body = old.encode()
         await world.tick(61)
-        assert revoked(keeper) == {"p"}
+        assert revoked(keeper) == revoked_ids("p")
         assert "older than one accepted before" in row(keeper, "revocations")["error"]
         assert row(keeper, "revocations")["age_s"] == 61
         await keeper.close()
@@ -483,7 +485,7 @@ def test_a_list_played_back_is_refused_also_after_a_restart(world: World) -> Non
         again = world.keeper(world.settings())
         await again.start()
         await eventually(lambda: "older than" in row(again, "revocations")["error"])
-        assert revoked(again) == {"p"}
+        assert revoked(again) == revoked_ids("p")
         await again.close()
 
     run(scenario())
@@ -504,7 +506,7 @@ def test_it_is_the_newest_copy_that_a_restart_finds(world: World) -> None:
         listed.body = SourceError("down")
         again = world.keeper(world.settings())
         await again.start()
-        assert revoked(again) == {"p"}
+        assert revoked(again) == revoked_ids("p")
         await again.close()
 
     run(scenario())
@@ -519,16 +521,16 @@ def test_a_plain_list_does_not_replace_a_signed_one_of_the_same_source(world: Wo
         await loaded(keeper)
         listed.body = b'{"passport_ids": []}'
         await world.tick(61)
-        assert revoked(keeper) == {"p"}
+        assert revoked(keeper) == revoked_ids("p")
         assert "not signed" in row(keeper, "revocations")["error"]
 
         world.remote("test:plain", '{"passport_ids": ["q"]}')
         await keeper.reconfigure([world.settings(revocations="test:plain")])
-        assert revoked(keeper) == {"p"}  # until the new source was read
-        await eventually(lambda: revoked(keeper) == {"q"})
+        assert revoked(keeper) == revoked_ids("p")  # until the new source was read
+        await eventually(lambda: revoked(keeper) == revoked_ids("q"))
         world.remotes["test:plain"].body = b'{"passport_ids": ["q", "r"]}'
         await world.tick(61)
-        assert revoked(keeper) == {"q", "r"}
+        assert revoked(keeper) == revoked_ids("q", "r")
         world.remotes["test:plain"].body = world.signed(ahead=-3600).encode()
         await world.tick(61)
         assert "older than" in row(keeper, "revocations")["error"]
@@ -547,18 +549,18 @@ def test_a_list_whose_key_is_gone_stays_in_force_and_ages(world: World) -> None:
         keys.body = jwks(ROTATED).encode()
         await world.tick(120)
         assert _keys(keeper) == {ROTATED.kid}
-        assert revoked(keeper) == {"p"}
+        assert revoked(keeper) == revoked_ids("p")
         assert row(keeper, "revocations")["age_s"] > 55
         assert "does not have now" in row(keeper, "revocations")["error"]
         await keeper.close()
 
         again = world.keeper(world.settings())
         await again.start()
-        assert revoked(again) == {"p"}
+        assert revoked(again) == revoked_ids("p")
         listed.body = ROTATED.revocation_list(("passport", "q"), now=world.clock.wall).encode()
         listed.tag = '"2"'
         await world.tick(61)
-        assert revoked(again) == {"q"}
+        assert revoked(again) == revoked_ids("q")
         await again.close()
 
     run(scenario())
@@ -590,7 +592,7 @@ def test_a_list_waits_for_keys_and_is_judged_as_soon_as_they_change(world: World
         assert revoked(keeper) is None
         keys.body = jwks(ROTATED, LAB).encode()
         keeper.note_unknown_kid("iss_lab", LAB.kid)
-        await eventually(lambda: revoked(keeper) == {"p"})
+        await eventually(lambda: revoked(keeper) == revoked_ids("p"))
         await keeper.close()
 
     run(scenario())
@@ -608,7 +610,7 @@ def test_a_list_from_a_file_waits_for_the_keys_of_another_machine(
         await keeper.start()  # does not wait for the other machine
         assert revoked(keeper) is None
         arrived.set()
-        await eventually(lambda: revoked(keeper) == {"p"})
+        await eventually(lambda: revoked(keeper) == revoked_ids("p"))
         assert row(keeper, "revocations")["failures_total"] == 0
         await keeper.close()
 
@@ -626,7 +628,7 @@ def test_a_list_that_came_before_the_first_keys_is_judged_by_them(world: World) 
         assert listed.asked == [None]
         arrived.set()
         await loaded(keeper)
-        assert revoked(keeper) == {"p"}
+        assert revoked(keeper) == revoked_ids("p")
         assert row(keeper, "revocations")["failures_total"] == 0
         await keeper.close()
 
@@ -639,7 +641,7 @@ def test_a_plain_list_is_confirmed_whatever_the_keys_are(world: World) -> None:
         world.remote("test:list", '{"passport_ids": ["p"]}', tag='"1"')
         keeper = world.keeper(world.settings())
         await keeper.start()
-        await eventually(lambda: revoked(keeper) == {"p"})
+        await eventually(lambda: revoked(keeper) == revoked_ids("p"))
         await world.tick(62)
         status = row(keeper, "revocations")
         assert (status["error"], status["expires_at"]) == ("", None)
@@ -748,7 +750,7 @@ def test_a_disk_that_is_full_keeps_no_trust_from_taking_effect(
         for _ in range(100):
             world.clock.advance(5)
             await asyncio.sleep(0.001)
-        await eventually(lambda: revoked(keeper) == {"p"})
+        await eventually(lambda: revoked(keeper) == revoked_ids("p"))
 
         (tmp_path / "trust").unlink()
         for _ in range(100):
@@ -807,10 +809,10 @@ def test_another_refresh_keeps_what_was_learnt(world: World) -> None:
             remote.body = SourceError("down")
         await keeper.reconfigure([world.settings(refresh_s=5.0)])
         assert _keys(keeper) == {LAB.kid}
-        assert revoked(keeper) == {"p"}
+        assert revoked(keeper) == revoked_ids("p")
         await keeper.reconfigure([world.settings(keys="test:elsewhere")])
         assert _keys(keeper) == set()
-        assert revoked(keeper) == {"p"}
+        assert revoked(keeper) == revoked_ids("p")
         await keeper.reconfigure([world.settings(revocations=None)])
         assert revoked(keeper) is None
         await keeper.close()
@@ -880,7 +882,7 @@ def test_a_change_while_the_list_is_being_read_has_it_read_once_more(world: Worl
         keeper.note_unknown_kid("iss_lab", LAB.kid)
         await eventually(lambda: _keys(keeper) == {LAB.kid})
         arrived.set()
-        await eventually(lambda: revoked(keeper) == {"p"})
+        await eventually(lambda: revoked(keeper) == revoked_ids("p"))
         await eventually(lambda: len(listed.asked) == before + 2)
         await keeper.close()
 

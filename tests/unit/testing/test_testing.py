@@ -10,6 +10,7 @@ from collections.abc import Callable
 import jwt
 import pytest
 from tests.awaiting import eventually, settled
+from tests.craft import revoked_ids
 
 from passgate.core.instant import Instant
 from passgate.core.trust import Trust
@@ -68,7 +69,11 @@ def test_an_issuer_shows_its_public_side_alone() -> None:
 
 def test_a_list_as_the_gate_would_have_learnt_it() -> None:
     found = revocations(Instant(1, 1), passports=["p"], agents=["a"], keys=["k"])
-    assert (found.passports, found.agents, found.keys) == ({"p"}, {"a"}, {"k"})
+    assert (found.passports, found.agents, found.keys) == (
+        revoked_ids("p"),
+        revoked_ids("a"),
+        revoked_ids("k"),
+    )
 
 
 def test_the_clock_wakes_whoever_waited_long_enough() -> None:

@@ -1,0 +1,40 @@
+"""Many ids, packed: eight bytes each, however long they are."""
+
+from array import array
+from bisect import bisect_left
+
+
+class RevokedIds:
+    """What a list revokes of one kind; `in` tells whether an id is among them.
+
+    Kept is `hash(id)` alone, which every text carries once it was asked for, so that a lookup costs
+    a search in sorted numbers. It is 64 bits of SipHash under a key that the process drew at its
+    start: that an id which is not listed is taken for one of a million has a probability of 5e-14,
+    no sender can choose one for which it is so, and such an id is refused, never let through. Who
+    fixes PYTHONHASHSEED lets ids be chosen that are refused in others' stead, and nothing more.
+    """
+
+    __slots__ = ("_hashes", "_many")
+
+    def __init__(self, hashes: "array[int]") -> None:
+        """Takes over `hashes`, ascending, each once; `passgate.core.revocation.packed` makes it."""
+        self._hashes = hashes
+        self._many = len(hashes)
+
+    def __contains__(self, id_: str) -> bool:
+        # Most lists revoke no agent and no key, and each request asks for all three kinds.
+        if not self._many:
+            return False
+        wanted = hash(id_)
+        at = bisect_left(self._hashes, wanted)
+        return at < self._many and self._hashes[at] == wanted
+
+    def __len__(self) -> int:
+        return self._many
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RevokedIds):
+            return NotImplemented
+        return self._hashes == other._hashes
+
+    __hash__ = None  # type: ignore[assignment]  # equal by value, and nobody's key
