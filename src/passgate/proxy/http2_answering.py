@@ -268,8 +268,9 @@ class AnsweringStream:
         answer = self._plane.enforcement.malformed(
             self._connection.peer, fault.detail, fault.status
         )
-        self._connection.came_to_nothing()
         exchange.refuse(answer)
+        # Last, since it may end the connection and with it every exchange that is still open.
+        self._connection.came_to_nothing()
 
     def _abandon(self) -> None:
         case = self._case
