@@ -1,9 +1,9 @@
 """The h2 library's framing, flow control and header compression, within the gate's own limits.
 
 The library reads and writes frames and knows which are allowed when; what a message means is judged
-by `http2_request`, so nothing of a header block is interpreted here. Three of its leniencies are
-closed: header tables that grow as the client wishes, size updates without end, and a memory of
-closed streams that is large enough to be an attack.
+by `http2_request`, so nothing of a header block is interpreted here. Four of its leniencies are
+closed: header tables that grow as the client wishes, size updates without end, thousands of fields
+in a block, and a memory of closed streams that is large enough to be an attack.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.settings import SettingCodes, Settings
 from hpack import Decoder, Encoder, HeaderTuple, NeverIndexedHeaderTuple
-from hpack.exceptions import HPACKDecodingError
+from hpack.exceptions import HPACKDecodingError, OversizedHeaderListError
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 PREFACE_HEAD: Final = b"PRI * HTTP/2.0\r\n\r\n"  # as a reader of HTTP/1.1 sees it
@@ -29,6 +29,9 @@ END_HEADERS: Final = 0x4
 
 _TABLE_BYTES: Final = 4096
 _MOST_SIZE_UPDATES: Final = 2  # RFC 7541 section 4.2
+# A cookie may come in many fields (RFC 9113 section 8.2.3), and what is a little too much is still
+# answered.
+_FIELDS_A_HEADER: Final = 4
 _CLOSED_STREAMS: Final = 512
 _KNOWN_SETTINGS: Final = range(1, 7)
 
@@ -39,12 +42,14 @@ _NEVER_INDEXED: Final = frozenset((b"set-cookie", b"passport-decision-id", b"con
 class HeaderBlocks(Decoder):
     """Decodes header blocks and keeps the last one in `taken`; the library is given an empty one.
 
-    A list larger than `list_bytes` (RFC 9113 section 6.5.2) ends the connection: what was not
-    decoded cannot be skipped. Blocks of up to half of that can be answered.
+    A list larger than `list_bytes` (RFC 9113 section 6.5.2), or of more than four times `headers`
+    fields, ends the connection: what was not decoded cannot be skipped. Blocks of up to half of
+    these bytes can be answered.
     """
 
-    def __init__(self, list_bytes: int) -> None:
+    def __init__(self, list_bytes: int, headers: int) -> None:
         super().__init__(list_bytes)
+        self._most_fields = _FIELDS_A_HEADER * headers
         self.taken: Sequence[tuple[bytes, bytes]] = ()
 
     def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
@@ -61,9 +66,53 @@ class HeaderBlocks(Decoder):
             while continued and at < len(data):
                 continued = data[at] & 0x80 != 0
                 at += 1
+        # A field takes a byte at least, and far longer to decode than to send.
+        if len(data) > self._most_fields and _has_more_fields(data, at, self._most_fields):
+            raise OversizedHeaderListError("too many fields in one block")
         fields: Any = super().decode(data, raw=True)
         self.taken = fields
         return []
+
+
+def _has_more_fields(data: bytes, at: int, most: int) -> bool:
+    """Whether a header block holds more than `most` fields from `at` on (RFC 7541 section 6).
+
+    Nothing is decoded but lengths; what is malformed is left for the decoder to find.
+    """
+    size = len(data)
+    for _ in range(most):
+        if at >= size:
+            return False
+        first = data[at]
+        if first & 0x80:
+            _, at = _integer(data, at, 0x7F)
+            continue
+        index, at = _integer(data, at, 0x3F if first & 0x40 else 0x0F)
+        for _ in range(1 if index else 2):
+            if at >= size:
+                return False
+            length, at = _integer(data, at, 0x7F)
+            at += length
+    return at < size
+
+
+def _integer(data: bytes, at: int, mask: int) -> tuple[int, int]:
+    """The integer in the bits of `mask` and what follows (RFC 7541 section 5.1), and its end."""
+    value = data[at] & mask
+    at += 1
+    if value == mask:
+        # More bytes than these are for no length that fits a block; the decoder says so.
+        for shift in range(0, 64, 7):
+            if at >= len(data):
+                break
+            byte = data[at]
+            at += 1
+            value += (byte & 0x7F) << shift
+            if not byte & 0x80:
+                break
+        else:
+            at = len(data)
+    return value, at
 
 
 class AnswerEncoder(Encoder):
@@ -92,7 +141,7 @@ class Framing(H2Connection):
 
     MAX_CLOSED_STREAMS = _CLOSED_STREAMS
 
-    def __init__(self, streams: int, header_bytes: int) -> None:
+    def __init__(self, streams: int, header_bytes: int, headers: int) -> None:
         super().__init__(
             H2Configuration(
                 client_side=False,
@@ -103,7 +152,7 @@ class Framing(H2Connection):
                 normalize_outbound_headers=False,
             )
         )
-        self.blocks = HeaderBlocks(2 * header_bytes)
+        self.blocks = HeaderBlocks(2 * header_bytes, headers)
         self.decoder = self.blocks
         self.encoder = AnswerEncoder()
         self.local_settings = Settings(

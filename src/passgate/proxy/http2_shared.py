@@ -48,7 +48,7 @@ class SharedConnection(ClientSocket):
     def __init__(self, plane: Plane) -> None:
         super().__init__(plane)
         limits = plane.limits
-        self.framing = Framing(limits.streams, limits.header_bytes)
+        self.framing = Framing(limits.streams, limits.header_bytes, limits.headers)
         self.reader = RequestReader(limits.headers, limits.target_bytes, plane.headers)
         self._patience = Patience(plane.now)
         self._streams: dict[int, Http2Stream] = {}

@@ -180,6 +180,17 @@ def size_updates(client: RawFrames) -> Iterator[bytes]:
         yield frame(HEADERS, END_HEADERS | END_STREAM, 1, block)
 
 
+def trailers_without_end(client: RawFrames) -> Iterator[bytes]:
+    """A byte for each field that the table has, where no header is looked for."""
+    number = 1
+    while True:
+        yield (
+            client.headers(number, request_fields("/deny", method="POST"), flags=END_HEADERS)
+            + frame(HEADERS, END_HEADERS | END_STREAM, number, b"\xbe" * 7900)
+        )
+        number += 2
+
+
 FLOODS: dict[Callable[[RawFrames], Iterator[bytes]], tuple[ErrorCodes, ...]] = {
     rapid_reset: (CALM,),
     made_you_reset: (CALM,),
@@ -199,6 +210,7 @@ FLOODS: dict[Callable[[RawFrames], Iterator[bytes]], tuple[ErrorCodes, ...]] = {
     continuations: (CALM, ErrorCodes.PROTOCOL_ERROR),
     empty_continuations: (CALM, ErrorCodes.PROTOCOL_ERROR),
     header_bomb: (CALM,),
+    trailers_without_end: (CALM,),
     size_updates: (ErrorCodes.PROTOCOL_ERROR, ErrorCodes.COMPRESSION_ERROR),
 }
 

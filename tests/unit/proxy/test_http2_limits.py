@@ -1,5 +1,10 @@
 """Budgets of one HTTP/2 connection: honest use never ends them, floods always do."""
 
+import time
+
+import pytest
+from hpack.exceptions import HPACKDecodingError, OversizedHeaderListError
+
 from passgate.proxy.http2_framing import SETTINGS, HeaderBlocks, known_settings
 from passgate.proxy.http2_limits import Budget, Patience
 
@@ -53,9 +58,54 @@ def test_settings_of_a_wrong_size_are_left_to_the_library() -> None:
     assert known_settings(frame) == frame
 
 
+LONG = b"\x00" + b"\x7f\x81\x01" + b"n" * 256 + b"\x7f\x00" + b"v" * 127  # a name and a value
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"\x82",
+        b"\x40\x01n\x01v",
+        b"\x00\x01n\x01v",
+        b"\x10\x01n\x00",
+        b"\x04\x01/",
+        b"\x44\x01/",
+        LONG,
+    ],
+    ids=["indexed", "kept", "not kept", "never kept", "known name", "known name kept", "long"],
+)
+def test_fields_of_a_block_are_limited_by_number(field: bytes) -> None:
+    """Four times as many as a request may have headers, however each is written."""
+    blocks = HeaderBlocks(1 << 20, 2)
+
+    blocks.decode(b"\x20\x3f\xe1\x1f" + field * 8)
+    assert len(blocks.taken) == 8
+    with pytest.raises(OversizedHeaderListError):
+        blocks.decode(field * 9)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [b"\x00\x7f" + b"\x80" * 20, b"\x00\x05" + b"n" * 3, b"\xff" * 20, b"\x00\x01n" + b"\x7f"],
+)
+def test_malformed_blocks_are_the_decoders_to_find(block: bytes) -> None:
+    """Counting reads lengths only, and what has none is not counted but refused."""
+    with pytest.raises(HPACKDecodingError):
+        HeaderBlocks(1 << 20, 1).decode(block + b"\x80" * 10)
+
+
+def test_many_fields_are_refused_before_they_are_decoded() -> None:
+    """8 KiB of fields that the table has would take 30 ms to decode: nobody pays for them."""
+    blocks = HeaderBlocks(1 << 20, 100)
+    before = time.perf_counter()
+    with pytest.raises(OversizedHeaderListError):
+        blocks.decode(b"\x82" * 7900)
+    assert time.perf_counter() - before < 0.01
+
+
 def test_header_blocks_keep_what_they_read() -> None:
     """The library sees no fields; the gate's own judge gets all of them."""
-    blocks = HeaderBlocks(4096)
+    blocks = HeaderBlocks(4096, 100)
 
     assert list(blocks.decode(b"\x82\x86\x84", raw=True)) == []
     assert [tuple(field) for field in blocks.taken] == [
