@@ -94,9 +94,12 @@ class Arrivals:
         tasks = [arrival.task for arrival in leaving if arrival.task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def made(self, place: Place) -> None:
-        """The arrival in `place` has become a connection, which leaves the crowd by itself."""
-        del self._open[place]
+    def made(self, place: Place) -> bool:
+        """The arrival in `place` has become a connection, which leaves the crowd by itself.
+
+        False where it was ended in this same turn of the loop: its place is no longer its own.
+        """
+        return self._open.pop(place, None) is not None
 
     def sweep(self, now: float) -> None:
         """Called every tick: drops those whose time is over."""

@@ -72,12 +72,16 @@ class ClientSocket(Outlet):
         transport = cast("asyncio.Transport", transport)
         plane = self._plane
         self._transport = transport
-        # Every one is what a version of HTTP makes of it; nothing else derives from this class.
-        plane.connections.add(cast("Connection", self))
         place = self.place
         if place is not None:
             assert plane.arrivals is not None
-            plane.arrivals.made(place)
+            if not plane.arrivals.made(place):
+                self.place = None
+                self.abort()
+                return
+        # Every one is what a version of HTTP makes of it; nothing else derives from this class.
+        plane.connections.add(cast("Connection", self))
+        if place is not None:
             self._tls = transport.get_extra_info("sslcontext") is not None
             if self._tls:
                 self._certificate = client_name(transport.get_extra_info("peercert"))
