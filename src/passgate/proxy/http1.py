@@ -37,7 +37,10 @@ class ServerConnection(ReadingConnection):
         self._buffer = self._buffer + data if self._buffer else data
         state = self._state
         if state <= SKIPPING:
-            self._advance()
+            if not self._scheduled:
+                self._advance()
+            elif len(self._buffer) > HELD_BYTES:
+                self.pause()
         elif state == TUNNEL:
             assert self._tunnel is not None
             self._buffer = b""
@@ -87,7 +90,7 @@ class ServerConnection(ReadingConnection):
             self._exchange.client_drained()
         elif self._state == HEAD and not self._ending:
             self.resume()
-            if not self._advancing:
+            if not self._advancing and not self._scheduled:
                 self._advance()
 
     # What the plane asks for.

@@ -4,7 +4,8 @@ A request is judged before a byte of it goes upstream, and whatever cannot be fr
 way is refused.
 """
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
 from passgate.core.request import Wire
 from passgate.proxy.answers import CONTINUE
@@ -27,6 +28,8 @@ from passgate.proxy.steps import Answer, Forward, NeedBody, Step
 if TYPE_CHECKING:
     from passgate.proxy.plane import Plane
 
+_TURN: Final = 16  # requests of one client that are judged before others have their turn
+
 
 class ReadingConnection(AnsweringConnection):
     """A connection that takes requests from its buffer and acts on what is decided of them."""
@@ -38,6 +41,7 @@ class ReadingConnection(AnsweringConnection):
         "_collecting_since",
         "_first",
         "_reader",
+        "_scheduled",
         "_searched",
     )
 
@@ -49,15 +53,21 @@ class ReadingConnection(AnsweringConnection):
         self._collecting_since = 0.0
         self._collect_limit = 0
         self._advancing = False
+        self._scheduled = False
         self._first = True
 
     def _advance(self) -> None:
         """Works on what the buffer holds until more is needed, or the answer is awaited."""
         self._advancing = True
+        left = _TURN
         try:
             while self._buffer and not self._ending:
                 state = self._state
                 if state == HEAD:
+                    if not left:
+                        self._go_on_later()
+                        return
+                    left -= 1
                     more = self._take_head()
                 elif state <= SKIPPING:
                     more = self._take_body()
@@ -68,6 +78,20 @@ class ReadingConnection(AnsweringConnection):
                     return
         finally:
             self._advancing = False
+
+    def _go_on_later(self) -> None:
+        """Others have their turn before the next request, which has come already."""
+        self._scheduled = True
+        asyncio.get_running_loop().call_soon(self._go_on)
+        if len(self._buffer) > HELD_BYTES:
+            self.pause()
+
+    def _go_on(self) -> None:
+        self._scheduled = False
+        if not self._ending:
+            if not self._full:
+                self.resume()
+            self._advance()
 
     def _take_head(self) -> bool:
         """Judges the next request, if its head is whole; false where more must come first."""
