@@ -1,7 +1,7 @@
 """Case: one request on its straight line from the wire to the upstream."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
@@ -16,6 +16,7 @@ from passgate.core.verification import named_key
 from passgate.core.verified_cache import VerifiedCache
 from passgate.ledger.protocol import Balance, Reservation, Shortfall, Taken
 from passgate.proxy.allowance import allowance_lines
+from passgate.proxy.describing import describe
 from passgate.proxy.forwarding import anonymous_lines, hop_lines, identity_lines
 from passgate.proxy.steps import Answer, Forward, NeedBody, Step, Wait
 from passgate.record import Record
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _QUESTIONS_PER_MINUTE: Final = 120
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_MAX_CONTENT_TYPE: Final = 256
 _WAIT: Final = Wait()
 _S = TypeVar("_S", bound=Step)
 _logger: Final = structlog.get_logger("passgate")
@@ -104,7 +104,7 @@ class Case:
         if plan.needs_body and plan.refusal is None:
             return NeedBody(world.judged_body_bytes)
         record = self._record
-        self._describe(record, plan)
+        describe(record, plan, world.policy, request, self._wire.client_certificate)
         refusal = conclude(plan, None).refusal
         if refusal is not None:
             self.note_key(refusal, plan.credential)
@@ -145,9 +145,10 @@ class Case:
         refusal = Refusal(
             "request_malformed", "The body is larger than the gate judges.", status=413
         )
-        if self.plan is not None:
-            self._describe(self._record, self.plan)
-        return self._enforcer.refuse(refusal, self._record, close=True)
+        record, plan, request = self._record, self.plan, self._request
+        if plan is not None and request is not None:
+            describe(record, plan, self.world.policy, request, self._wire.client_certificate)
+        return self._enforcer.refuse(refusal, record, close=True)
 
     def refuse(self, refusal: Refusal) -> Answer:
         """Refuses this request; for the gate's own endpoints."""
@@ -339,57 +340,6 @@ class Case:
             self.now.boot,
             record.enforced,
         )
-
-    def _describe(self, record: Record, plan: Plan) -> None:
-        """Everything that the plan knows, into the record."""
-        record.action = plan.action
-        record.charges = plan.charges
-        record.evaluated = plan.evaluated
-        facts: dict[str, Any] = {}
-        route = plan.route
-        if route is not None:
-            record.route = plan.action
-            if route.redact:
-                record.target = route.redacted(record.target)
-            facts["route"] = route.name
-        passport = plan.passport
-        if passport is not None:
-            issuer = plan.issuer
-            record.access_mode = "passport"
-            record.passport = passport
-            record.passport_hash = passport.digest
-            if issuer is not None:
-                record.tier = issuer.tier
-                record.trust_age_s = int(issuer.age_at(self.now))
-        else:
-            record.access_mode = plan.access
-            if plan.credential:
-                record.passport_hash = plan.credential_digest()
-        policy = self.world.policy
-        if policy.catalog is not None:
-            record.catalog = policy.catalog.content_hash
-        declared = plan.facts
-        record.cost_cents = declared.cost_cents
-        if declared.amount is not None:
-            digits, scale = declared.amount
-            facts["amount"] = f"{digits}e-{scale}" if scale else str(digits)
-        if route is not None and route.declares:
-            for name in ("vendor", "resource", "domain", "currency"):
-                text = getattr(declared, name)
-                if text is not None:
-                    # What the route hides of the path is not told here either.
-                    facts[name] = "{redacted}" if route.hides(name) else text
-        request = self._request
-        if request is not None:
-            content_type = request.sorted.content_type
-            if content_type:
-                # As long as a type can sensibly be: nobody else decides how long lines are.
-                facts["content_type"] = content_type[:_MAX_CONTENT_TYPE].decode("latin-1")
-            if request.body is not None:
-                facts["body_bytes"] = len(request.body)
-        if self._wire.client_certificate:
-            facts["client_certificate"] = self._wire.client_certificate
-        record.facts = facts
 
     def _failed(self) -> Answer:
         """A failure of our own: what was reserved is given back, since nothing was sent."""
