@@ -233,7 +233,11 @@ class Exchange:
 
     def _time_out(self) -> None:
         if self._upstream is not None:
-            self._upstream.timed_out()
+            plane = self._plane
+            settings = plane.upstream
+            waits = self.request_sent and not self._status
+            patience = settings.first_byte_timeout if waits else settings.idle_timeout
+            self._upstream.timed_out(self._deadline - plane.slack - patience)
         self._fail("upstream_timeout")
 
     def _measure_soon(self) -> None:

@@ -159,6 +159,17 @@ class UpstreamPool:
             address.told_at = now
             _logger.warning("upstream_failing", address=str(address.endpoint), error=error)
 
+    def timed_out(self, address: Address, since: float) -> None:
+        """One request has waited for `address` since then (the plane's clock), too long.
+
+        If it has answered others since, the request was slow and not the address: otherwise whoever
+        knows what takes long could put every address out, by a few such requests at once.
+        """
+        if address.answered_after(since):
+            self._tally.failures["timeout"] += 1
+        else:
+            self.failed(address, "timeout", "it did not answer in time")
+
     def proved(self, address: Address) -> None:
         """A whole answer came from `address`, which had failed before."""
         if address.proved(self._plane.now):

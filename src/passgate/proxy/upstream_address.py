@@ -126,6 +126,11 @@ class Address:
         self.failures = self._health.failures - 1
         return True
 
+    def answered_after(self, moment: float) -> bool:
+        """Whether an answer is known to have ended since; where all are busy, none is."""
+        # The one that was used last stands last.
+        return bool(self.idle) and self.idle[-1].reused and self.idle[-1].idle_since > moment
+
     def wait_again(self, now: float) -> None:
         """Nobody had a request for the connection that was tried: as long again until the next."""
         self.until = now + self._length

@@ -126,9 +126,9 @@ class UpstreamConnection(Outlet):
         self.send_now()  # it counts as sent already, so let it be
         self._transport.abort()
 
-    def timed_out(self) -> None:
-        """The exchange waited for too long; it will end this connection."""
-        self._pool.failed(self.address, "timeout", "it did not answer in time")
+    def timed_out(self, since: float) -> None:
+        """The exchange has waited since then, too long; it will end this connection."""
+        self._pool.timed_out(self.address, since)
 
     def become_tunnel(self, tunnel: "Tunnel") -> bytes:
         """From now on every byte is `tunnel`'s; returns those that came already."""
