@@ -1,8 +1,9 @@
 """Runs many plans: `python -m tests.fuzz --executions 1000000 --seed 7`.
 
-Three kinds in turn: hostile requests, hostile answers, and both with any timing; one execution in
-eight is read again by independent readers. A failure is made small, printed, and ends the run with
-1. `--only N` runs one execution again, by the number that was printed.
+Four kinds in turn: hostile requests, hostile answers, both with any timing, and clients of HTTP/2
+with hostile frames; one execution in eight is read again by independent readers. A failure is made
+small, printed, and ends the run with 1. `--only N` runs one execution again, by the number that was
+printed.
 """
 
 import argparse
@@ -10,23 +11,29 @@ import sys
 import time
 import traceback
 
+from tests.fuzz.frames import FrameWorld, frame_plan
 from tests.fuzz.plan import Plan, make_plan
 from tests.fuzz.shrink import shrunk
 from tests.fuzz.world import World
 
-KINDS = ("requests", "answers", "both")
+KINDS = ("requests", "answers", "both", "frames")
 _REPORT_EVERY_S = 10.0
 _COMPARE_EVERY = 8
 
 
 def plan_of(seed: int, number: int) -> Plan:
     """The plan of an execution: a function of the seed and its number."""
-    return make_plan(seed << 40 | number, kind=KINDS[number % len(KINDS)])
+    kind = KINDS[number % len(KINDS)]
+    return (
+        frame_plan(seed << 40 | number)
+        if kind == "frames"
+        else make_plan(seed << 40 | number, kind=kind)
+    )
 
 
-def execute(plan: Plan, *, compare: bool) -> BaseException | None:
-    """Runs a plan; what it raised, or None where everything held."""
-    world = World(plan)
+def execute(plan: Plan, number: int, *, compare: bool) -> BaseException | None:
+    """Runs the plan of this execution; what it raised, or None where everything held."""
+    world = (FrameWorld if KINDS[number % len(KINDS)] == "frames" else World)(plan)
     try:
         world.run()
         if compare:
@@ -49,7 +56,7 @@ def run(seed: int, numbers: range) -> int:
         plan = plan_of(seed, number)
         # What is answered before it is read is where readers get out of step.
         compare = plan.early or number % _COMPARE_EVERY == 0
-        error = execute(plan, compare=compare)
+        error = execute(plan, number, compare=compare)
         if error is not None:
             report(seed, number, error, compare=compare)
             return 1
@@ -65,7 +72,7 @@ def report(seed: int, number: int, error: BaseException, *, compare: bool) -> No
     kind = where(error)
 
     def fails(plan: Plan) -> bool:
-        again = execute(plan, compare=compare)
+        again = execute(plan, number, compare=compare)
         return again is not None and where(again) == kind
 
     traceback.print_exception(error, limit=-8)
