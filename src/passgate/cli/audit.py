@@ -209,7 +209,8 @@ def _sentence(line: dict[str, Any]) -> str:
             line.get("constraint", ""),
         ]
     elif kind == "outcome":
-        words = ["outcome", line.get("outcome"), line.get("status"), f"{line.get('ms')}ms"]
+        said_why = (line.get("status"), line.get("reason_code", ""))
+        words = ["outcome", line.get("outcome"), *said_why, f"{line.get('ms')}ms"]
     else:
         said = {"gate_id", "kind", "seq", "time", "v", "claims"}
         rest = [f"{name}={value}" for name, value in line.items() if name not in said]

@@ -154,3 +154,20 @@ def test_a_damaged_log_is_named_by_readers_too(log: Path) -> None:
     result = audit("verify", log)
     assert result.exit_code == 1
     assert "no segment has this name" in result.stderr
+
+
+def test_tail_says_why_an_upstream_failed(tmp_path: Path) -> None:
+    """The reason stands beside the status, as it does for what was refused."""
+    directory = tmp_path / "log"
+
+    async def work() -> None:
+        log = opened(directory)
+        await log.start()
+        await decided(log, record(1))
+        log.append_outcome(
+            record(1, outcome="upstream_failed", reason_code="upstream_timeout", status=504)
+        )
+        await log.close()
+
+    run(work)
+    assert "outcome upstream_failed 504 upstream_timeout 7ms" in audit("tail", directory).output
