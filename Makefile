@@ -28,7 +28,7 @@ help: ## say what each target does
 
 setup: .venv/.dev ## a virtual environment with everything that development needs
 
-demo: .venv/.runtime ## an API, an issuer and a gate on loopback; agents try things; a table says what happened
+demo: .venv/.runtime ## an API, an issuer, a gate on loopback; agents try things
 	@$(BIN)/passgate demo
 
 test: core-coverage ## all tests of the default suite
@@ -38,7 +38,7 @@ core-coverage: .venv/.dev ## the core's own unit tests, which must reach every b
 	$(BIN)/python -m coverage run -m pytest tests/unit/core
 	$(BIN)/python -m coverage report --fail-under=100
 
-fuzz: .venv/.dev ## a million hostile conversations with the data plane (EXECUTIONS, SEED)
+fuzz: .venv/.dev ## a million hostile conversations (EXECUTIONS, SEED)
 	$(BIN)/python -m tests.fuzz --executions $(EXECUTIONS) --seed $(SEED)
 
 check: .venv/.dev ## linters, types, import contracts, documents
@@ -58,15 +58,15 @@ $(COMPILED)/.done: .venv/.dev pyproject.toml hatch_build.py $(shell find src -na
 	$(BIN)/pip install -q --disable-pip-version-check --no-index --no-deps --target $(COMPILED) build/wheel/*.whl
 	@touch $@
 
-compiled: $(COMPILED)/.done ## the gate with its hot path compiled, in build/compiled (needs a C compiler)
+compiled: $(COMPILED)/.done ## the gate, its hot path compiled, in build/compiled (needs C)
 
 test-compiled: compiled ## the tests of the default suite, against the compiled gate
 	PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile
 
-bench: compiled ## measure the gate beside nginx and Envoy (needs nginx, wrk and a second core); BENCH="latency --rounds 5"
+bench: compiled ## measure beside nginx and Envoy (needs wrk); BENCH="latency"
 	PYTHONPATH=$(COMPILED) $(BIN)/python -m tests.bench $(BENCH)
 
-soak: compiled ## ten minutes of everything at once, then every book must agree; SOAK_S=60 for less
+soak: compiled ## ten minutes of everything at once; SOAK_S=60 for less
 	PYTHONPATH=$(COMPILED) $(BIN)/python -m tests.soak --seconds $(SOAK_S) --out tests/bench
 
 image: ## build the container image with buildah and send a request through it
