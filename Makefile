@@ -69,10 +69,10 @@ bench: compiled ## measure beside nginx and Envoy (needs wrk); BENCH="latency"
 soak: compiled ## ten minutes of everything at once; SOAK_S=60 for less
 	PYTHONPATH=$(COMPILED) $(BIN)/python -m tests.soak --seconds $(SOAK_S) --out tests/bench
 
-image: ## build the container image with buildah and send a request through it
+image: ## build the container image with buildah, send a request through
 	deploy/image/build-and-try
 
-lock: ## resolve the versions anew and write the hashed constraints (needs uv)
+lock: ## resolve versions anew, write the hashed constraints (needs uv)
 	$(LOCK) pyproject.toml -o constraints/runtime.txt
 	$(LOCK) constraints/build.in -o constraints/build.txt
 	$(LOCK) constraints/compile.in -o constraints/compile.txt
