@@ -130,8 +130,7 @@ class Http2Client:
         while at < len(body):
             room = min(self.h2.local_flow_control_window(number), self.h2.max_outbound_frame_size)
             if room <= 0:
-                self.receive()
-                if self.answers[number].over:
+                if not self.receive() or self.answers[number].over:
                     return
                 continue
             piece = body[at : at + room]

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import select
 import socket
 import threading
 import time
@@ -76,6 +77,11 @@ class Peer:
             return False
         self.seen.received += data
         return True
+
+    def pause(self, seconds: float) -> None:
+        """Lets so much time pass, but no more than until something comes, which is read."""
+        if select.select([self.sock], [], [], seconds)[0]:
+            self.receive()
 
     def head(self) -> bytes | None:
         """The next request head, or None when there is none."""

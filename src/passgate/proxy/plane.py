@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from passgate.proxy.crowd import Crowd, Place
 from passgate.proxy.header_memo import HeaderMemo
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from passgate.proxy.outlet import Outlet
     from passgate.proxy.upstream import UpstreamPool
 
-_SLOWEST_TICK = 0.25
-_FASTEST_TICK = 0.01
-_JUDGE_EVERY = 1.0  # seconds between looks at open exchanges, for those whose passport expires
-_JUDGE_APART = 0.05  # the least between two looks, however often what is trusted changes
+_SLOWEST_TICK: Final = 0.25
+_FASTEST_TICK: Final = 0.01
+_JUDGE_EVERY: Final = (
+    1.0  # seconds between looks at open exchanges, for those whose passport expires
+)
+_JUDGE_APART: Final = 0.05  # the least between two looks, however often what is trusted changes
 
 
 class Connection(Protocol):

@@ -1,6 +1,8 @@
 """What is counted about the upstream since the gate started, across reloads."""
 
-FAILURE_KINDS = ("connect", "timeout", "answer")
+from typing import Final
+
+FAILURE_KINDS: Final = ("connect", "timeout", "answer")
 """No connection; a connection but no answer in time; an answer that is none, or breaks off."""
 
 

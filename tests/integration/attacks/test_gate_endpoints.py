@@ -13,12 +13,6 @@ PREFIX = "/.well-known/passgate"
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[FakeUpstream]:
-    with FakeUpstream() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory, upstream: FakeUpstream) -> Iterator[RunningGate]:
     config = {
         "anonymous": {"enabled": True, "allowed_actions": ["*"], "rate_limit_per_minute": 1000},

@@ -10,12 +10,6 @@ from passgate.testing import FakeUpstream
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[FakeUpstream]:
-    with FakeUpstream() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory, upstream: FakeUpstream) -> Iterator[RunningGate]:
     config = {
         "listen": {"trusted_proxies": ["127.0.0.1", "10.0.0.0/8"]},

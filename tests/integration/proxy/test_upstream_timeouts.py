@@ -19,16 +19,9 @@ def trickling(head: bytes, piece: bytes, pause_s: float) -> Script:
         if peer.request() is None:
             return
         peer.send(head)
-        peer.sock.settimeout(pause_s)
         while not peer.seen.end:
             peer.send(piece)
-            try:
-                if not peer.sock.recv(65536):
-                    peer.seen.end = "eof"
-            except TimeoutError:
-                continue
-            except OSError:
-                peer.seen.end = "reset"
+            peer.pause(pause_s)
 
     return script
 
