@@ -228,6 +228,9 @@ class Pool:
     def failed(self, address: Address, kind: str, error: str) -> None:
         """Of no consequence: there is one address, and it is never left out."""
 
+    def timed_out(self, address: Address, since: float) -> None:
+        """As above."""
+
     def proved(self, address: Address) -> None:
         """As above."""
 

@@ -26,7 +26,7 @@ def ejections(path: bytes) -> int:
     with (
         RawUpstream(slow_where_asked) as upstream,
         data_plane(
-            at(upstream.port), health=LONG, first_byte_timeout=0.4, idle_timeout=0.4
+            at(upstream.port), health=LONG, first_byte_timeout=1.0, idle_timeout=1.0
         ) as plane,
         contextlib.ExitStack() as stack,
         plane.client() as honest,
