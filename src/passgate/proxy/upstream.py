@@ -165,7 +165,7 @@ class UpstreamPool:
         If it has answered others since, the request was slow and not the address: otherwise whoever
         knows what takes long could put every address out, by a few such requests at once.
         """
-        if address.answered_after(since):
+        if address.answered_at > since:
             self._tally.failures["timeout"] += 1
         else:
             self.failed(address, "timeout", "it did not answer in time")

@@ -20,16 +20,17 @@ class Address:
     """One address, and its part of the pool. Times are the plane's, in seconds.
 
     `total` counts its connections, open and being opened; `idle` are those without an exchange.
-    `failures` are those in a row, `error` the last one in words, `told_at` when the journal heard
-    of one. While `out`, it gets no requests as long as others are there; from `until` on a
-    connection to it is tried, and over that one request at a time, `trial`. `vanished` means that
-    nothing keeps a connection to it any more.
+    `answered_at` is when the last whole answer came. `failures` are those in a row, `error` the
+    last one in words, `told_at` when the journal heard of one. While `out`, it gets no requests as
+    long as others are there; from `until` on a connection to it is tried, and over that one request
+    at a time, `trial`. `vanished` means that nothing keeps a connection to it any more.
     """
 
     __slots__ = (
         "_health",
         "_length",
         "_random",
+        "answered_at",
         "back_at",
         "endpoint",
         "error",
@@ -56,6 +57,7 @@ class Address:
         self._health = health
         self._random = randomness
         self._length = 0.0
+        self.answered_at = float("-inf")
         self.endpoint = endpoint
         self.server_name = server_name
         self.idle: list[UpstreamConnection] = []
@@ -125,11 +127,6 @@ class Address:
             return False
         self.failures = self._health.failures - 1
         return True
-
-    def answered_after(self, moment: float) -> bool:
-        """Whether an answer is known to have ended since; where all are busy, none is."""
-        # The one that was used last stands last.
-        return bool(self.idle) and self.idle[-1].reused and self.idle[-1].idle_since > moment
 
     def wait_again(self, now: float) -> None:
         """Nobody had a request for the connection that was tried: as long again until the next."""

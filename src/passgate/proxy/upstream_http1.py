@@ -183,6 +183,7 @@ class UpstreamConnection(Outlet):
         if exchange is not None and self._state == _UNTIL_CLOSE and ended_in_order(self._transport):
             self._exchange = None
             self.gone = True
+            self.address.answered_at = self._plane.now
             if self.address.failures:
                 self._pool.proved(self.address)
             exchange.answer_ended(b"", ())
@@ -346,8 +347,10 @@ class UpstreamConnection(Outlet):
         """The answer ended: the connection is used again, or closed."""
         self._exchange = None
         self._state = _IDLE
-        if self.address.failures:
-            self._pool.proved(self.address)
+        address = self.address
+        address.answered_at = self._plane.now
+        if address.failures:
+            self._pool.proved(address)
         unread = self._outgoing or self._transport.get_write_buffer_size()
         if not exchange.request_sent or unread:
             # Answered before the request was read: the rest must not be taken for another one.
