@@ -45,7 +45,7 @@ class ServerConnection(ReadingConnection):
             assert self._tunnel is not None
             self._buffer = b""
             self._tunnel.from_client(data)
-        elif self._exchange is not None and self._exchange.ready:
+        elif self._exchange is not None and self._exchange.ready and not self._scheduled:
             self._advance()
         elif len(self._buffer) > HELD_BYTES:
             self.pause()

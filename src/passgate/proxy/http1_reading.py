@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from passgate.proxy.plane import Plane
 
 _TURN: Final = 16  # requests of one client that are judged before others have their turn
+# Very small chunks take a hundred times as long to read as their bytes take to come: of a body that
+# had so many in one turn, no more than so many bytes are read in the next.
+_CRUMBS: Final = 1000
+_CRUMB_BYTES: Final = 32 * 1024
 
 
 class ReadingConnection(AnsweringConnection):
@@ -39,6 +43,7 @@ class ReadingConnection(AnsweringConnection):
         "_collect_limit",
         "_collected",
         "_collecting_since",
+        "_crumbs",
         "_first",
         "_reader",
         "_scheduled",
@@ -53,6 +58,7 @@ class ReadingConnection(AnsweringConnection):
         self._collecting_since = 0.0
         self._collect_limit = 0
         self._advancing = False
+        self._crumbs = False
         self._scheduled = False
         self._first = True
 
@@ -80,7 +86,7 @@ class ReadingConnection(AnsweringConnection):
             self._advancing = False
 
     def _go_on_later(self) -> None:
-        """Others have their turn before the next request, which has come already."""
+        """Others have their turn before what has come already."""
         self._scheduled = True
         asyncio.get_running_loop().call_soon(self._go_on)
         if len(self._buffer) > HELD_BYTES:
@@ -88,9 +94,13 @@ class ReadingConnection(AnsweringConnection):
 
     def _go_on(self) -> None:
         self._scheduled = False
-        if not self._ending:
-            if not self._full:
-                self.resume()
+        if self._ending:
+            return
+        exchange = self._exchange
+        held_up = self._full and self._state == HEAD
+        # Whoever does not take it now asks for it later.
+        if not held_up if exchange is None else exchange.ready:
+            self.resume()
             self._advance()
 
     def _take_head(self) -> bool:
@@ -190,7 +200,7 @@ class ReadingConnection(AnsweringConnection):
         """The upstream takes body bytes (again)."""
         self.resume()
         self._await_body()
-        if not self._advancing:
+        if not self._advancing and not self._scheduled:
             self._advance()
 
     def body_unwanted(self) -> None:
@@ -214,7 +224,14 @@ class ReadingConnection(AnsweringConnection):
         """Hands on what is here of the body; true once it is whole."""
         body = self._body
         assert body is not None
-        pieces, self._buffer = body.take(self._buffer)
+        data = self._buffer
+        later = b""
+        if self._crumbs and len(data) > _CRUMB_BYTES:
+            later = data[_CRUMB_BYTES:]
+            data = data[:_CRUMB_BYTES]
+        pieces, rest = body.take(data)
+        self._buffer = rest + later if later else rest
+        self._crumbs = len(pieces) > _CRUMBS
         if body.fault is not None:
             self._refuse_body(body.fault)
             return False
@@ -234,6 +251,8 @@ class ReadingConnection(AnsweringConnection):
             self._collect(pieces, last)
         elif last:
             self._next()
+        if not last and (later or self._crumbs):
+            self._go_on_later()
         return last
 
     def _collect(self, pieces: list[bytes], last: bool) -> None:

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from tests.support.allow_all import AllowAll
 from tests.support.data_plane import data_plane
 from tests.support.raw_http import RawUpstream, until
 
@@ -49,3 +50,50 @@ def test_requests_ahead_take_turns(plain_asyncio: bool, last: bytes) -> None:
         stopped = True
         assert len(judged) == REQUESTS + bool(last)
         assert most <= FEW
+
+
+CRUMB = b"1\r\nx\r\n"
+
+
+@pytest.mark.parametrize("plain_asyncio", [False, True], ids=["uvloop", "asyncio"])
+@pytest.mark.parametrize("path", [b"/x", b"/judge"])
+def test_chunks_of_single_bytes_take_turns(plain_asyncio: bool, path: bytes) -> None:
+    """Reading them takes long, and others have their turn meanwhile."""
+    count = 200_000
+    gate = AllowAll(judged_limit=count)
+    with (
+        RawUpstream() as upstream,
+        data_plane(upstream.port, plain_asyncio=plain_asyncio, gate=gate) as plane,
+        plane.client() as client,
+    ):
+        client.send(b"POST %b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" % path)
+        until(lambda: plane.gate.judged, "it is under way")
+        (connection,) = plane.proxy._plane.connections
+        turns: list[int] = []
+        before = 0
+        stopped = False
+
+        def turn() -> None:
+            nonlocal before
+            exchange, held = connection._exchange, connection._collected
+            if path == b"/judge":
+                now = len(held or b"")
+            else:
+                now = exchange._bytes_in if exchange is not None else 0
+            turns.append(now - before)
+            before = now
+            if not stopped:
+                plane.loop.call_soon(turn)
+
+        held, go = threading.Event(), threading.Event()
+        plane.loop.call_soon_threadsafe(lambda: (held.set(), go.wait(5), turn()))
+        assert held.wait(5)
+        sender = threading.Thread(target=client.send, args=(CRUMB * count + b"0\r\n\r\n",))
+        sender.start()
+        sender.join(0.2)
+        go.set()
+        assert client.answer().status == 200
+        sender.join(5)
+        stopped = True
+        assert sorted(turns)[-2] <= 6_000
+        assert max(turns) < 50_000
