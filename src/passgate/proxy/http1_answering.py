@@ -26,9 +26,7 @@ from passgate.proxy.upstream_http1 import UpstreamConnection
 if TYPE_CHECKING:
     from passgate.proxy.plane import Plane
 
-_SKIP_BYTES: Final = (
-    64 * 1024
-)  # a refused body up to this is read and dropped, to keep the connection
+_SKIP_BYTES: Final = 64 * 1024  # of a refused body are read and dropped, to keep the connection
 _COPY_UP_TO: Final = 16 * 1024  # joining costs less than another write up to about here
 
 # What the connection is doing:

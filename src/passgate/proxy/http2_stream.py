@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from passgate.proxy.plane import Plane
 
 _CREDIT: Final = 16 * 1024  # how much is taken of a body before its window is opened again
-
 _WRONG_LENGTH: Final = Fault(400, "The body is not as long as its Content-Length.")
 
 
