@@ -6,6 +6,8 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Final, Protocol
 
+import structlog
+
 from passgate.proxy.crowd import Crowd, Place
 from passgate.proxy.header_memo import HeaderMemo
 from passgate.proxy.settings import ProxySettings
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from passgate.proxy.arrivals import Arrivals
     from passgate.proxy.outlet import Outlet
     from passgate.proxy.upstream import UpstreamPool
+
+_logger: Final = structlog.get_logger("passgate")
 
 _SLOWEST_TICK: Final = 0.25
 _FASTEST_TICK: Final = 0.01
@@ -158,8 +162,13 @@ class Plane:
     def _flush(self) -> None:
         outlets = self._outlets
         self._outlets = []
-        for outlet in outlets:
-            outlet.send_now()
+        while outlets:
+            try:
+                while outlets:
+                    outlets.pop().send_now()
+            except Exception:
+                # Whatever one connection has, the answers of the others must leave.
+                _logger.exception("write_failed")
 
     def _mark_date(self) -> None:
         second = int(self._wall())

@@ -4,7 +4,7 @@ One thread decides for everybody, so what takes a second for one agent takes it 
 """
 
 from base64 import urlsafe_b64encode
-from time import perf_counter, process_time
+from time import process_time
 
 import pytest
 
@@ -53,20 +53,20 @@ def test_header_values(name: str) -> None:
     """128 KiB of whatever a pattern might stumble over, in every header that the gate reads."""
     units = (b",", b" ,", b"a,", b";", b" ", b"\t;", b"=", b'"', b'\\"', b"a=b;", b"h2c ", b"a")
     for unit in (*units, b"for=10.0.0.1,", b"10.0.0.1,", b'for="', b";for="):
-        before = perf_counter()
+        before = process_time()
         for end in (b"", b'"', b"\x80"):
             value = filled(unit, 128 * 1024) + end
             read(b"/", (name.encode(), value), (b"Connection", b"upgrade"))
-        assert perf_counter() - before < QUICK_S, unit
+        assert process_time() - before < QUICK_S, unit
 
 
 @pytest.mark.parametrize("unit", [b"/a", b"/%41", b"/a;b", b"%C3%A9", b"&a=", b";", b"a.", b"["])
 def test_targets(unit: bytes) -> None:
     """8 KiB of path, and as much query."""
-    before = perf_counter()
+    before = process_time()
     read(b"/" + filled(unit, 8000))
     read(b"/?" + filled(unit, 8000))
-    assert perf_counter() - before < QUICK_S
+    assert process_time() - before < QUICK_S
 
 
 @pytest.mark.parametrize(
@@ -81,16 +81,16 @@ def test_targets(unit: bytes) -> None:
 )
 def test_heads(lines: bytes) -> None:
     """128 KiB of head."""
-    before = perf_counter()
+    before = process_time()
     RequestReader(100, 8192).read(b"GET / HTTP/1.1\r\nHost: a\r\n" + lines + b"\r\n")
-    assert perf_counter() - before < QUICK_S
+    assert process_time() - before < QUICK_S
 
 
 def test_chunks() -> None:
     """256 KiB, which is what one read brings, of chunks of one byte."""
-    before = perf_counter()
+    before = process_time()
     ChunkedReader(1 << 30, strict_trailers=True).feed(b"1\r\na\r\n" * 43_000)
-    assert perf_counter() - before < QUICK_S
+    assert process_time() - before < QUICK_S
 
 
 def test_a_trickle_of_trailers() -> None:
@@ -121,9 +121,9 @@ def test_passports(payload: str) -> None:
     """64 KiB of passport, whose signature is looked at last."""
     parts = [urlsafe_b64encode(part).rstrip(b"=").decode() for part in
              (b'{"alg":"EdDSA","kid":"k"}', payload.encode(), bytes(64))]  # fmt: skip
-    before = perf_counter()
+    before = process_time()
     verify(".".join(parts), Trust({}), Acceptance())
-    assert perf_counter() - before < QUICK_S
+    assert process_time() - before < QUICK_S
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,6 @@ def test_judged_bodies(body: bytes) -> None:
     """1 MiB of JSON."""
     request = read(b"/", (b"Content-Type", b"application/json"))
     assert isinstance(request, Request)
-    before = perf_counter()
+    before = process_time()
     judge_body(body, request.sorted)
-    assert perf_counter() - before < QUICK_S
+    assert process_time() - before < QUICK_S
