@@ -278,7 +278,7 @@ def needs_body(route: Route | None) -> bool:
 def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> Derived:
     """Permission and owed constraints of `passport` for `action`, from its memo where it holds."""
     memo = passport.memo
-    derived = memo.get(action)
+    derived = memo.find(action)
     if (
         derived is not None
         and derived.mark is policy.mark
@@ -309,9 +309,7 @@ def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> D
         derived = Derived(
             policy.mark, issuer.permissions, issuer.constraints, None, compile_owed(owed)
         )
-    if len(memo) >= _MAX_MEMO:
-        memo.clear()
-    memo[action] = derived
+    memo.keep(action, derived, _MAX_MEMO)
     return derived
 
 

@@ -5,6 +5,7 @@ from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 from passgate.core.constraints.base import ConstraintSet
+from passgate.core.few import Few
 from passgate.core.strict_json import loads, without_fractions
 
 # Known to `passgate.core.verification` alone; a test looks that nothing else names it.
@@ -52,8 +53,9 @@ class Passport:
     and the seal is not kept, so that no copy can be made from a passport either. Times are Unix
     seconds. `digest` is the hex SHA-256 of the presented credential. `payload` is the JSON text
     that was signed; `claims` reads it again each time, since the record wants it once and a
-    hundred thousand decoded copies would fill the memory. `memo` belongs to `decide()`: what it
-    worked out for this passport under one policy, so that a passport seen again costs no second
+    hundred thousand decoded copies would fill the memory. `key_version` is that of the key set that
+    the signature was found to fit under. `memo` belongs to `decide()`: what it worked out for this
+    passport and an action under one policy, so that a passport seen again costs no second
     derivation.
     """
 
@@ -73,7 +75,8 @@ class Passport:
     pins: Mapping[str, CatalogPin]
     digest: str
     payload: bytes
-    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    key_version: str = field(compare=False, repr=False)
+    memo: Few[str, Any] = field(default_factory=Few, compare=False, repr=False)
 
     def __post_init__(self, seal: object) -> None:
         if seal is not _BY_VERIFICATION:

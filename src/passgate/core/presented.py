@@ -64,21 +64,21 @@ def in_authorization(value: bytes, *, accept_bearer: bool, read: bool) -> Presen
 
 @dataclass(slots=True)
 class Credential:
-    """The `text` of a credential, with the SHA-256 that it is remembered by once it is verified.
+    """The `text` of a credential, with the hex SHA-256 that it is remembered by once verified.
 
     `digest` is worked out from the text itself, once, so it cannot be that of another one. It is
     for ASCII only, which every passport is.
     """
 
     text: str
-    _digest: bytes = field(default=b"", init=False, repr=False, compare=False)
+    _digest: str = field(default="", init=False, repr=False, compare=False)
 
     @property
-    def digest(self) -> bytes:
-        """The SHA-256 of the text."""
+    def digest(self) -> str:
+        """The SHA-256 of the text, in hex."""
         digest = self._digest
         if not digest:
-            self._digest = digest = sha256(self.text.encode("ascii")).digest()
+            self._digest = digest = sha256(self.text.encode("ascii")).hexdigest()
         return digest
 
 

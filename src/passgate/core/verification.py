@@ -90,9 +90,8 @@ def verify(
         return refusal
     if cache is None:
         return _verify_anew(text.encode("ascii"), trust, acceptance, None)
-    entry = cache.find(known.digest)
-    if entry is not None:
-        passport, version, _ = entry
+    passport = cache.find(known.digest)
+    if passport is not None:
         # A reload may have narrowed what is accepted since the passport was kept.
         if passport.format not in acceptance.formats:
             return _FORMAT_NOT_ACCEPTED
@@ -100,7 +99,7 @@ def verify(
         if isinstance(issuer, Refusal):
             return issuer
         keys = issuer.keys
-        if keys is not None and keys.version == version:
+        if keys is not None and keys.version == passport.key_version:
             cache.hits += 1
             return passport
     cache.misses += 1
@@ -120,10 +119,9 @@ def _verify_anew(
     refusal = _signature_refusal(unverified, keys)
     if refusal is not None:
         return refusal
-    sha = sha256(raw)
-    passport = _passport(unverified, issuer, sha.hexdigest())
-    if cache is not None and keys is not None:
-        cache.keep(sha.digest(), passport, keys.version, len(raw))
+    passport = _passport(unverified, issuer, sha256(raw).hexdigest())
+    if cache is not None:
+        cache.keep(passport)
     return passport
 
 
@@ -226,6 +224,7 @@ def _passport(unverified: Unverified, issuer: Issuer, digest: str) -> Passport:
         unverified.pins,
         digest,
         unverified.payload,
+        "" if issuer.keys is None else issuer.keys.version,
     )
 
 

@@ -4,20 +4,22 @@ from functools import lru_cache
 from typing import Final
 
 from passgate.core.client_address import UNIX
+from passgate.core.generations import Generations
 from passgate.core.headers import header_value
 from passgate.core.passport import Passport
 from passgate.core.request import Request
 
-_MAX_MEMO: Final = 64
+_MAX_IDENTITIES: Final = 6000
 _MAX_HOP_LINES: Final = 4096
 _MAX_KEPT_BYTES: Final = 1024
 
+_identities: Final[Generations[tuple[str, str, str], bytes]] = Generations(_MAX_IDENTITIES)
+
 
 def identity_lines(passport: Passport, tier: str, action: str) -> bytes:
-    """The `X-Passport-*` lines of a verified passport; kept with it, since they do not change."""
-    memo = passport.memo
-    key = ("identity", action, tier)
-    lines: bytes | None = memo.get(key)
+    """The `X-Passport-*` lines of a verified passport, kept for those that talk lately."""
+    key = (passport.digest, action, tier)
+    lines = _identities.find(key)
     if lines is None:
         lines = (
             b"X-Passport-Id: %b\r\nX-Passport-Agent: %b\r\nX-Passport-Issuer: %b\r\n"
@@ -26,8 +28,8 @@ def identity_lines(passport: Passport, tier: str, action: str) -> bytes:
             header_value(text)
             for text in (passport.id, passport.agent, passport.issuer, tier, action)
         )
-        if len(memo) < _MAX_MEMO:
-            memo[key] = lines
+        if len(lines) <= _MAX_KEPT_BYTES:
+            _identities.keep(key, lines)
     return lines
 
 

@@ -329,9 +329,7 @@ def test_credential_knows_its_digest() -> None:
     credential = choose_credential(sort((b"X-Agent-Passport", b"abc")).presented)
 
     assert isinstance(credential, Credential)
-    assert credential.digest.hex() == (
-        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    )
+    assert credential.digest == ("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
     assert credential.digest is credential.digest
 
 

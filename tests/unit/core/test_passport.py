@@ -66,7 +66,7 @@ def test_claims_are_what_was_signed() -> None:
 def test_the_memo_is_no_part_of_what_a_passport_is() -> None:
     """Two verifications of one credential are equal, whatever was worked out for one of them."""
     one, two = verified(credential()), verified(credential())
-    one.memo["worked out"] = 1
+    one.memo.keep("worked out", 1, 64)
 
     assert one == two
     assert copy.copy(one) == two
@@ -86,3 +86,40 @@ def test_passports_without_constraints_share_what_is_empty() -> None:
     assert one.pins is two.pins
     assert one.issuer is two.issuer
     assert one.permissions is two.permissions
+
+
+def test_passports_with_the_same_limits_share_them() -> None:
+    """What is read from equal claims, and what follows from it, is there once."""
+    limits = {"core:rate:max_per_minute": 5, "core:scope:method_allowlist": ["GET"]}
+    one = verified(credential({"constraints": limits, "aud": "gate_a"}))
+    two = verified(credential({"constraints": limits, "aud": ["gate_a"], "jti": "pass_2"}))
+
+    assert one.constraints is two.constraints
+    assert one.audience is two.audience
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"core:rate:max_per_minute": 5}, {"core:rate:max_per_minute": 6}),
+        ({"core:rate:max_per_minute": 5}, {"core:rate:max_per_hour": 5}),
+        ({"lab:rule": 1}, {"lab:other": 1}),
+        ({"lab:rule": 1}, {}),
+    ],
+)
+def test_other_limits_are_never_taken_for_the_same(
+    one: dict[str, object], other: dict[str, object]
+) -> None:
+    first = verified(credential({"constraints": one})).constraints
+    second = verified(credential({"constraints": other})).constraints
+
+    assert first != second
+
+
+def test_limits_too_long_to_be_shared_are_read_each_time() -> None:
+    """So that no issuer fills the memory with what is not shared."""
+    vendors = {"core:scope:resource_allowlist": [f"vendor-{number}" for number in range(300)]}
+    one, two = (verified(credential({"constraints": vendors})).constraints for _ in range(2))
+
+    assert one is not two
+    assert one == two

@@ -7,50 +7,57 @@ from passgate.core.verification import Acceptance, verify
 from passgate.core.verified_cache import VerifiedCache
 
 
-def passport() -> Passport:
-    verified = verify(credential(), trust(), Acceptance())
+def passport(number: int, size: int = 0) -> Passport:
+    """A passport of its own, whose payload has this many bytes if that is more than it needs."""
+    claims = {"jti": f"pass_{number:026d}", "agent_name": ""}
+    need = len(_verified(claims).payload)
+    return _verified(claims | {"agent_name": "x" * max(0, size - need)})
+
+
+def _verified(claims: dict[str, str]) -> Passport:
+    verified = verify(credential(claims), trust(), Acceptance())
     assert isinstance(verified, Passport)
     return verified
 
 
+ONE, TWO, THREE = passport(1), passport(2), passport(3)
+
+
 def test_what_is_kept_is_found_and_nothing_else() -> None:
     """By the whole digest."""
-    cache, kept = VerifiedCache(), passport()
+    cache = VerifiedCache()
 
-    cache.keep(b"one", kept, "v1", 10)
+    cache.keep(ONE)
 
-    assert cache.find(b"one") == (kept, "v1", 10)
-    assert cache.find(b"two") is None
+    assert cache.find(ONE.digest) is ONE
+    assert cache.find(TWO.digest) is None
     assert len(cache) == 1
 
 
 def test_the_least_lately_used_goes_first() -> None:
     """Finding an entry keeps it from being the next to go."""
-    cache, kept = VerifiedCache(max_entries=2), passport()
-    cache.keep(b"one", kept, "v1", 10)
-    cache.keep(b"two", kept, "v1", 10)
-    cache.find(b"one")
+    cache = VerifiedCache(max_entries=2)
+    cache.keep(ONE)
+    cache.keep(TWO)
+    cache.find(ONE.digest)
 
-    cache.keep(b"three", kept, "v1", 10)
+    cache.keep(THREE)
 
-    assert [cache.find(name) is not None for name in (b"one", b"two", b"three")] == [
-        True,
-        False,
-        True,
-    ]
+    assert [cache.find(kept.digest) is kept for kept in (ONE, TWO, THREE)] == [True, False, True]
 
 
 def test_large_credentials_take_the_room_of_many() -> None:
     """The bytes of what is kept are bounded too, and are counted right when an entry is renewed."""
-    cache, kept = VerifiedCache(max_bytes=100), passport()
+    cache = VerifiedCache(max_bytes=1000)
+    large, small = passport(1, 600), passport(2, 400)
     for _ in range(5):
-        cache.keep(b"one", kept, "v1", 60)
-    cache.keep(b"two", kept, "v1", 40)
+        cache.keep(large)
+    cache.keep(small)
     assert len(cache) == 2
 
-    cache.keep(b"three", kept, "v1", 50)
+    cache.keep(passport(3, 500))
 
-    assert cache.find(b"one") is None
+    assert cache.find(large.digest) is None
     assert len(cache) == 2
-    cache.keep(b"four", kept, "v1", 101)
+    cache.keep(passport(4, 1001))
     assert len(cache) == 0

@@ -58,8 +58,8 @@ def test_a_name_cannot_be_more_than_a_value(agent: str, shown: bytes) -> None:
     assert b"X-Passport-Agent: " + shown + b"\r\n" in found
 
 
-def test_identity_is_kept_with_the_passport_and_bounded() -> None:
-    """Per action and tier, and for no more actions than the memo may hold."""
+def test_identity_is_kept_for_whoever_talked_lately() -> None:
+    """Per passport, action and tier."""
     holder = passport()
 
     first = identity_lines(holder, "L2", "api:search")
@@ -67,8 +67,18 @@ def test_identity_is_kept_with_the_passport_and_bounded() -> None:
     assert b"X-Passport-Tier: L3" in identity_lines(holder, "L3", "api:search")
     for number in range(200):
         assert f"get:/{number}".encode() in identity_lines(holder, "L2", f"get:/{number}")
-    assert len(holder.memo) <= 64
     assert identity_lines(holder, "L2", "api:search") is first
+    other = identity_lines(passport(sub="other"), "L2", "api:search")
+    assert b"X-Passport-Agent: other\r\n" in other
+
+
+def test_a_very_long_identity_is_not_kept() -> None:
+    """It is right all the same."""
+    holder = passport()
+    action = "get:/" + "x" * 1024
+
+    assert identity_lines(holder, "L2", action) == identity_lines(holder, "L2", action)
+    assert identity_lines(holder, "L2", action) is not identity_lines(holder, "L2", action)
 
 
 def test_an_anonymous_request_has_no_identity() -> None:

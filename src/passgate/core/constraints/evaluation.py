@@ -6,7 +6,6 @@ costs one call per constraint that looks at the request, and none for those that
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -14,6 +13,8 @@ from passgate.core.constraints import CONSTRAINTS
 from passgate.core.constraints.base import Charge, ConstraintSet, Context, Hold, Outcome
 from passgate.core.constraints.sets import merge
 from passgate.core.facts import Facts
+from passgate.core.few import Few
+from passgate.core.generations import Generations
 from passgate.core.instant import Instant
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
@@ -25,6 +26,7 @@ Results: TypeAlias = tuple[tuple[str, str], ...]
 """Each constraint's key and `allow`, `hold`, `block`, `charge` or `term`, in evaluation order."""
 
 _MAX_PRICES: Final = 4
+_MAX_SHAPES: Final = 1024
 
 
 class Evaluated(NamedTuple):
@@ -59,21 +61,47 @@ class _Step(NamedTuple):
     place: int
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """What one passport owes for one action under one policy; made by `compile_owed`.
+class _Shape(NamedTuple):
+    """What is the same for everyone who owes the same constraints.
 
-    `charges` are without the request's cost. `judges_body` says that the body must be read whole
-    before evaluation.
+    `charges` are those of a subject without a name: the place of the subject among those who owe,
+    and what is charged, with a counter's name that ends where the subject's own begins.
     """
 
     steps: tuple[_Step, ...]
-    charges: tuple[Charge, ...]
+    charges: tuple[tuple[int, Charge], ...]
     results: Results
     spends: bool
     judges_body: bool
-    passed: Evaluated
-    prices: dict[int, Evaluated] = field(default_factory=dict, compare=False, repr=False)
+
+
+# No dataclass, since there is one for each passport; what it shares with others is in its shape.
+class Compiled:
+    """What one passport owes for one action under one policy; made by `compile_owed`."""
+
+    __slots__ = ("_counters", "_prices", "_shape")
+
+    def __init__(self, shape: _Shape, subjects: list[str]) -> None:
+        self._shape = shape
+        self._counters = tuple(
+            [charge.counter + subjects[place] for place, charge in shape.charges]
+        )
+        self._prices: Few[int, Evaluated] = Few()
+
+    @property
+    def charges(self) -> tuple[Charge, ...]:
+        """What is charged, without the request's cost."""
+        return self._priced(0).charges
+
+    @property
+    def results(self) -> Results:
+        """What the constraints say to a request that nothing stops."""
+        return self._shape.results
+
+    @property
+    def judges_body(self) -> bool:
+        """Whether the body must be read whole before evaluation."""
+        return self._shape.judges_body
 
     def evaluate(self, request: Request, action: str, facts: Facts, now: Instant) -> Evaluated:
         """What the constraints say to this request: the first block ends it, a hold is remembered.
@@ -81,9 +109,10 @@ class Compiled:
         Raises `ValueError` for a negative cost, which would give budget back.
         """
         held: list[tuple[int, Hold]] | None = None
-        if self.steps:
+        steps = self._shape.steps
+        if steps:
             context = Context(request, action, facts, now)
-            for judge, value, place in self.steps:
+            for judge, value, place in steps:
                 outcome = judge(value, context)
                 if outcome is not None:
                     if isinstance(outcome, Refusal):
@@ -102,7 +131,7 @@ class Compiled:
         context = Context(request, action, facts, now)
         held: list[tuple[int, Hold]] = []
         blocking: list[tuple[int, Refusal]] = []
-        for judge, value, place in self.steps:
+        for judge, value, place in self._shape.steps:
             outcome = judge(value, context)
             if isinstance(outcome, Refusal):
                 blocking.append((place, outcome))
@@ -119,22 +148,28 @@ class Compiled:
         """The answer for a request that nothing stops, with its cost in every spend charge."""
         if cost_cents < 0:
             raise ValueError("a cost is never negative")
-        if cost_cents == 0 or not self.spends:
-            return self.passed
+        shape = self._shape
+        if not shape.spends:
+            cost_cents = 0
         # A route mostly has one price, so the charges of a price are built once. A cost that
         # clients declare varies as they like, hence the low bound: this is kept for each passport.
-        prices = self.prices
-        known = prices.get(cost_cents)
+        known = self._prices.find(cost_cents)
         if known is None:
-            known = self.passed._replace(
-                charges=tuple(
-                    replace(charge, amount=cost_cents) if charge.kind == "spend" else charge
-                    for charge in self.charges
+            charges = []
+            for counter, (_, charge) in zip(self._counters, shape.charges, strict=True):
+                amount = cost_cents if charge.kind == "spend" else charge.amount
+                charges.append(
+                    Charge(
+                        counter,
+                        charge.kind,
+                        charge.window,
+                        amount,
+                        charge.limit,
+                        charge.constraint,
+                    )
                 )
-            )
-            if len(prices) >= _MAX_PRICES:
-                prices.clear()
-            prices[cost_cents] = known
+            known = Evaluated(None, (), tuple(charges), shape.results)
+            self._prices.keep(cost_cents, known, _MAX_PRICES)
         return known
 
     def _blocked(self, refusal: Refusal, held: list[tuple[int, Hold]], place: int) -> Evaluated:
@@ -152,18 +187,38 @@ def compile_owed(owed: Iterable[Owed]) -> Compiled:
     for subject, constraints in owed:
         known = by_subject.get(subject)
         by_subject[subject] = constraints if known is None else merge(known, constraints)
+    return Compiled(_shape_of(tuple(by_subject.values())), list(by_subject))
 
-    unknown = sorted({key for each in by_subject.values() for key in each.unknown})
+
+# By identity, since a set's values are no keys; each entry holds the sets, so that none of the
+# numbers becomes another one's. Passports with equal constraints share the sets that were read.
+_shapes: Final[Generations[tuple[int, ...], tuple[tuple[ConstraintSet, ...], _Shape]]] = (
+    Generations(_MAX_SHAPES)
+)
+
+
+def _shape_of(sets: tuple[ConstraintSet, ...]) -> _Shape:
+    """What these sets come to, each for a subject of its own, in this order."""
+    key = tuple([id(each) for each in sets])
+    known = _shapes.find(key)
+    if known is None:
+        known = sets, _make_shape(sets)
+        _shapes.keep(key, known)
+    return known[1]
+
+
+def _make_shape(sets: tuple[ConstraintSet, ...]) -> _Shape:
+    unknown = sorted({key for each in sets for key in each.unknown})
     steps = [_Step(_judge_unknown, key, place) for place, key in enumerate(unknown)]
     results = [_result(key, "allow") for key in unknown]
-    charges: list[Charge] = []
+    charges: list[tuple[int, Charge]] = []
     judges_body = False
     terms: set[str] = set()
     # Sorting is stable, so that equal keys stay in the order in which their sets are owed.
     for row, subject, value in sorted(
         (
             (CONSTRAINTS[key], subject, value)
-            for subject, constraints in by_subject.items()
+            for subject, constraints in enumerate(sets)
             for key, value in constraints.values.items()
         ),
         key=lambda item: item[0].order,
@@ -173,20 +228,17 @@ def compile_owed(owed: Iterable[Owed]) -> Compiled:
             results.append(_result(row.key, "allow"))
             judges_body = judges_body or row.judges_body
         elif row.charge is not None:
-            charges.extend(row.charge(value, subject))
+            charges.extend([(subject, charge) for charge in row.charge(value, "")])
             results.append(_result(row.key, "charge"))
         elif row.key not in terms:
             terms.add(row.key)
             results.append(_result(row.key, "term"))
-    taken = tuple(charges)
-    said = tuple(results)
-    return Compiled(
-        steps=tuple(steps),
-        charges=taken,
-        results=said,
-        spends=any(charge.kind == "spend" for charge in taken),
-        judges_body=judges_body,
-        passed=Evaluated(None, (), taken, said),
+    return _Shape(
+        tuple(steps),
+        tuple(charges),
+        tuple(results),
+        any(charge.kind == "spend" for _, charge in charges),
+        judges_body,
     )
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 from passgate.core.constraints import CONSTRAINTS
 from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
+from passgate.core.generations import Generations
 
 MAX_KEYS = 256
 """The most constraints that one set may have."""
@@ -94,7 +95,19 @@ def merge(left: ConstraintSet, right: ConstraintSet) -> ConstraintSet:
         return left
     if not left:
         return right
-    values = dict(left.values)
-    for key, value in right.values.items():
-        values[key] = CONSTRAINTS[key].merge(values[key], value) if key in values else value
-    return ConstraintSet(values, tuple(sorted({*left.unknown, *right.unknown})))
+    # The same two come again with each passport. By identity, since values are no keys; the entry
+    # holds both, so that neither number becomes another set's.
+    known = _merged.find((id(left), id(right)))
+    if known is None:
+        values = dict(left.values)
+        for key, value in right.values.items():
+            values[key] = CONSTRAINTS[key].merge(values[key], value) if key in values else value
+        both = ConstraintSet(values, tuple(sorted({*left.unknown, *right.unknown})))
+        known = left, right, both
+        _merged.keep((id(left), id(right)), known)
+    return known[2]
+
+
+_merged: Final[Generations[tuple[int, int], tuple[ConstraintSet, ConstraintSet, ConstraintSet]]] = (
+    Generations(1024)
+)

@@ -7,12 +7,13 @@ refuses the passport: what an issuer meant as a limit is never read over.
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from passgate.core.constraints import parse_constraints
 from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
 from passgate.core.formats.base import Unverified
 from passgate.core.formats.grants import read_grants
+from passgate.core.generations import Generations
 from passgate.core.jws import (
     A_NAME,
     PASSPORT_TYPES,
@@ -36,6 +37,8 @@ _CLAIMS = _TRIO | {
 _PIN_MEMBERS = frozenset({"version", "content_hash"})
 _PERMISSION_MEMBERS = frozenset({"permission_key", "constraints"})
 _NO_PINS: Mapping[str, CatalogPin] = {}
+_LONGEST_SHARED: Final = 2048
+_sets: Final[Generations[str, ConstraintSet]] = Generations(1024)
 # A sentence of a constraint's parser goes out only if it can do no harm in a header.
 _SAFE_SENTENCE = re.compile(r"[A-Za-z0-9 ,.;:'`()/_<>=*+#-]{1,200}", re.ASCII)
 
@@ -102,11 +105,17 @@ def _time(claims: dict[str, Any], claim: str) -> int:
 
 
 def _audience(value: object) -> tuple[str, ...]:
-    entries = value if type(value) is list else [value]
+    entries: list[Any] = value if isinstance(value, list) else [value]
     # An empty list would mean "for nobody" and must not be taken for "for everybody".
     if not entries or not all(type(entry) is str and is_name(entry) for entry in entries):
         raise MalformedError("The claim `aud` must be a string or a list of strings.")
-    return tuple(entries)
+    return _only(entries[0]) if len(entries) == 1 else tuple(entries)
+
+
+# Most passports are for one audience, and all for this gate are for the same.
+@lru_cache(maxsize=1024)
+def _only(audience: str) -> tuple[str, ...]:
+    return (audience,)
 
 
 def _permissions(value: object) -> tuple[Permission, ...]:
@@ -147,13 +156,21 @@ def _permission(entry: object) -> Permission:
 def _constraints(value: object) -> ConstraintSet:
     if type(value) is not dict:
         raise MalformedError("The member `constraints` must be an object.")
+    # An issuer mostly sets the same limits: equal ones are read once, and kept once.
+    text = repr(value)
+    known = _sets.find(text) if len(text) <= _LONGEST_SHARED else None
+    if known is not None:
+        return known
     try:
-        return parse_constraints(value)
+        read_set = parse_constraints(value)
     except ValueError as error:
         sentence = str(error)
         if _SAFE_SENTENCE.fullmatch(sentence) is None:
             sentence = "its value is not of the right kind"
         raise MalformedError(f"A constraint cannot be read: {sentence}") from None
+    if len(text) <= _LONGEST_SHARED:
+        _sets.keep(text, read_set)
+    return read_set
 
 
 def _pins(claims: dict[str, Any]) -> Mapping[str, CatalogPin]:

@@ -135,7 +135,7 @@ def test_costs_that_clients_vary_use_up_no_memory() -> None:
 
     for cost in (*range(1, 100), 5, 5):
         assert evaluated(plan, facts=Facts(cost_cents=cost)).charges[0].amount == cost
-    assert len(plan.prices) <= 4
+    assert len(plan._prices) <= 4
     assert evaluated(plan, facts=Facts(cost_cents=5)) is evaluated(plan, facts=Facts(cost_cents=5))
 
 
