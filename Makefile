@@ -54,14 +54,14 @@ format: .venv/.dev ## let the formatter and the safe fixes do their work
 
 $(COMPILED)/.done: .venv/.dev pyproject.toml hatch_build.py $(shell find src -name '*.py')
 	rm -rf $(COMPILED) build/wheel
-	PASSGATE_COMPILE=1 $(BIN)/python -m hatchling -q build -t wheel -d build/wheel
+	PASSGATE_COMPILE=1 $(BIN)/python -m hatchling build -t wheel -d build/wheel
 	$(BIN)/pip install -q --disable-pip-version-check --no-index --no-deps --target $(COMPILED) build/wheel/*.whl
 	@touch $@
 
 compiled: $(COMPILED)/.done ## the gate, its hot path compiled, in build/compiled (needs C)
 
 test-compiled: compiled ## the tests of the default suite, against the compiled gate
-	PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile
+	PASSGATE_EXPECT_COMPILED=1 PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile
 
 bench: compiled ## measure beside nginx and Envoy (needs wrk); BENCH="latency"
 	PYTHONPATH=$(COMPILED) $(BIN)/python -m tests.bench $(BENCH)
@@ -75,7 +75,7 @@ image: ## build the container image with buildah, send a request through
 lock: ## resolve versions anew, write the hashed constraints (needs uv)
 	$(LOCK) pyproject.toml -o constraints/runtime.txt
 	$(LOCK) constraints/build.in -o constraints/build.txt
-	$(LOCK) constraints/compile.in -o constraints/compile.txt
+	$(LOCK) pyproject.toml constraints/build.in constraints/compile.in -o constraints/compile.txt
 	$(LOCK) pyproject.toml --group dev -o constraints/dev.txt
 
 clean: ## remove what was made here

@@ -7,6 +7,7 @@ holds them alone and does the same. Which modules are compiled is written in `py
 import os
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,20 @@ class CompileHook(BuildHookInterface):
 
     PLUGIN_NAME = "custom"
 
+    def dependencies(self) -> list[str]:
+        """What has to be there to build: mypy must also see what the sources import."""
+        if not _wanted():
+            return []
+        return [*self.config["compilers"], *self.metadata.core.dependencies]
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before it collects the files of `version`."""
-        if version == "editable" or os.environ.get("PASSGATE_COMPILE") != "1":
+        if version == "editable" or not _wanted():
             return
         source = Path(self.root, "src")
-        modules = [
-            path.relative_to(source)
-            for pattern in self.config["modules"]
-            for path in sorted(source.glob(pattern))
-            if str(path.relative_to(source)) not in self.config["not-modules"]
-        ]
         self._out = tempfile.TemporaryDirectory(prefix="passgate-compiled-")
         out = Path(self._out.name)
-        _compile(source, modules, out)
+        _compile(source, chosen(source, self.config), out)
         for made in sorted(out.glob("**/*.so")):
             build_data["force_include"][str(made)] = str(made.relative_to(out))
         build_data["pure_python"] = False
@@ -41,6 +42,17 @@ class CompileHook(BuildHookInterface):
         """Called by hatchling when the wheel is written."""
         if hasattr(self, "_out"):
             self._out.cleanup()
+
+
+def _wanted() -> bool:
+    return os.environ.get("PASSGATE_COMPILE") == "1"
+
+
+def chosen(source: Path, config: dict[str, Any]) -> list[Path]:
+    """The files below `source` that the patterns of `config` name, once each."""
+    named = {path for pattern in config["modules"] for path in source.glob(pattern)}
+    spared = {source / name for name in config["not-modules"]}
+    return sorted(path.relative_to(source) for path in named - spared)
 
 
 def _compile(source: Path, modules: list[Path], out: Path) -> None:
@@ -61,15 +73,33 @@ def _compile(source: Path, modules: list[Path], out: Path) -> None:
                 sys.executable,
                 *map(str, modules),
             ],
-            opt_level=os.environ.get("PASSGATE_OPT", "3"),
-            debug_level="1",
+            opt_level="2",
+            debug_level="0",
+            multi_file=True,  # one for all is nothing that cores could share
             target_dir=str(out / "c"),
             group_name="passgate",
         )
+        for extension in extensions:
+            # What only these files call is called directly; what a newer compiler warns of is fine.
+            extension.extra_compile_args += ["-fvisibility=hidden", "-Wno-error"]
         command = build_ext(Distribution({"name": "passgate", "ext_modules": extensions}))
         command.build_lib = str(out)
         command.build_temp = str(out / "objects")
         command.ensure_finalized()
+        command.build_extensions = lambda: _on_every_core(command)
         command.run()
     finally:
         os.chdir(before)
+
+
+def _on_every_core(command: Any) -> None:
+    """Compiles the files of an extension side by side; setuptools takes one after the other."""
+    one_by_one = command.compiler.compile
+
+    def compile_all(sources: list[str], *arguments: Any, **options: Any) -> list[str]:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = pool.map(lambda each: one_by_one([each], *arguments, **options), sources)
+            return [made for several in objects for made in several]
+
+    command.compiler.compile = compile_all
+    type(command).build_extensions(command)

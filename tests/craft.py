@@ -30,7 +30,14 @@ CLAIMS: dict[str, Any] = {
     "exp": 1_800_000_000 + 3600,
     "permissions": ["api:search"],
 }
-UNSET = object()
+
+
+class _Unset:
+    def __repr__(self) -> str:
+        return "UNSET"  # the same in every process: it stands in the names of tests
+
+
+UNSET = _Unset()
 
 
 def b64(raw: bytes) -> str:

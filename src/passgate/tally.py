@@ -9,7 +9,7 @@ from typing import Final
 from passgate.core.constraints.base import Charge
 from passgate.record import Record
 
-BOUNDS: Final = (
+BOUNDS: Final[tuple[float, ...]] = (
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
     1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip

@@ -4,15 +4,21 @@ Nothing happens by itself: what a real loop would do later is done by `World.set
 """
 
 import asyncio
+import dataclasses
+import math
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
 
 from tests.fuzz.recognize import Message
 
 from passgate.proxy.plane import Plane
+from passgate.proxy.settings import UpstreamHealth
+from passgate.proxy.upstream import UpstreamPool
 from passgate.proxy.upstream_address import Address
 from passgate.proxy.upstream_http1 import UpstreamConnection
+from passgate.proxy.upstream_names import resolve_name
+from passgate.proxy.upstream_tally import UpstreamTally
 
 
 class Loop:
@@ -21,6 +27,7 @@ class Loop:
     def __init__(self) -> None:
         self.now = 1000.0
         self.soon: deque[Callable[[], None]] = deque()
+        self.attempts: deque[Attempt] = deque()
 
     def time(self) -> float:
         return self.now
@@ -31,6 +38,11 @@ class Loop:
     def call_later(self, delay: float, callback: Callable[..., object], *args: object) -> "Loop":
         """Forgotten: plans sweep by themselves, and end by losing every connection."""
         return self
+
+    def create_task(self, work: Coroutine[Any, Any, UpstreamConnection]) -> "Attempt":
+        attempt = Attempt(work)
+        self.attempts.append(attempt)
+        return attempt
 
     def cancel(self) -> None:
         """Stands for the handle of such a call."""
@@ -172,80 +184,78 @@ class Upstream:
         self.asked: int | None = None  # where in `transport.out` requests end and a tunnel begins
 
 
-class Pool:
-    """Connections to the upstream, opened when the plan says so; at most `most` at a time."""
+class Attempt:
+    """Stands for the task that opens a connection: it is over when the plan says so."""
 
-    def __init__(self, loop: Loop, most: int, make: Callable[[], Upstream]) -> None:
+    def __init__(self, work: Coroutine[Any, Any, UpstreamConnection]) -> None:
+        work.close()  # what it would do needs sockets, and a loop that waits
+        self._tell: Callable[[Attempt], None] = lambda _: None
+        self._made: UpstreamConnection | None = None
+        self._failure: OSError | None = None
+
+    def add_done_callback(self, tell: Callable[["Attempt"], None]) -> None:
+        self._tell = tell
+
+    def cancelled(self) -> bool:
+        return False
+
+    def exception(self) -> OSError | None:
+        return self._failure
+
+    def result(self) -> UpstreamConnection:
+        assert self._made is not None
+        return self._made
+
+    def succeed(self, made: UpstreamConnection) -> None:
+        self._made = made
+        self._tell(self)
+
+    def fail(self, failure: OSError) -> None:
+        self._failure = failure
+        self._tell(self)
+
+
+class Connecting:
+    """The gate's own pool to one address, whose connections are opened when the plan says so.
+
+    `make` makes the upstream's end of a connection. Idle connections stay: plans end them. Nor is
+    the address ever left out, for there is no other.
+    """
+
+    def __init__(self, loop: Loop, plane: Plane, most: int, make: "Make") -> None:
         self._loop = loop
-        self._most = most
         self._make = make
-        self._idle: list[UpstreamConnection] = []
-        self._waiting: deque[Any] = deque()
-        self.connections = 0
-        self.opening = 0
+        settings = dataclasses.replace(
+            plane.upstream,
+            max_connections=most,
+            pool_idle=math.inf,
+            health=UpstreamHealth(failures=1 << 60),
+        )
+        asked: Any = loop
+        self.pool = UpstreamPool(plane, settings, None, asked, UpstreamTally(), resolve_name, {})
+        (self._address,) = self.pool.addresses
+        self._address.told_at = math.inf  # the journal need not hear of failures
 
-    def take(self, exchange: Any, *, fresh: bool = False) -> UpstreamConnection | None:
-        full = self.connections + self.opening >= self._most
-        if not fresh or full:
-            while self._idle:
-                connection = self._idle.pop()
-                if not connection.gone:
-                    return connection
-        if len(self._waiting) >= 4:
-            exchange.unreachable("overloaded")
-            return None
-        self._waiting.append(exchange)
-        if not full:
-            self.opening += 1
-        return None
+    @property
+    def opening(self) -> int:
+        """How many attempts to connect are under way."""
+        return len(self._loop.attempts)
 
     def opened(self, *, succeeds: bool) -> None:
-        """One attempt to connect is over."""
+        """The oldest attempt to connect is over."""
         if not self.opening:
             return
-        self.opening -= 1
-        if not succeeds:
-            if self._waiting:
-                self._waiting.popleft().unreachable("upstream_unreachable")
-            return
-        self.connections += 1
-        upstream = self._make()
-        connection = upstream.transport._protocol
-        upstream.transport.begin()
-        connection.pooled = True
-        self.release(connection)
-
-    def leave(self, exchange: Any) -> None:
-        if exchange in self._waiting:
-            self._waiting.remove(exchange)
-
-    def release(self, connection: UpstreamConnection) -> None:
-        if self._waiting:
-            self._waiting.popleft().connected(connection)
+        attempt = self._loop.attempts.popleft()
+        if succeeds:
+            upstream = self._make(self.pool, self._address)
+            upstream.transport.begin()
+            attempt.succeed(upstream.transport._protocol)
         else:
-            self._idle.append(connection)
+            self.pool.failed(self._address, "connect", "refused")
+            attempt.fail(ConnectionRefusedError())
 
-    def failed(self, address: Address, kind: str, error: str) -> None:
-        """Of no consequence: there is one address, and it is never left out."""
 
-    def timed_out(self, address: Address, since: float) -> None:
-        """As above."""
-
-    def proved(self, address: Address) -> None:
-        """As above."""
-
-    def answers(self, address: Address) -> None:
-        """As above."""
-
-    def forget(self, connection: UpstreamConnection) -> None:
-        self.connections -= 1
-        if connection in self._idle:
-            self._idle.remove(connection)
-        if len(self._waiting) > self.opening:
-            self.opening += 1
-
-    def sweep(self, now: float) -> None:
-        """Idle connections stay: plans end them."""
+Make: TypeAlias = Callable[[UpstreamPool, Address], Upstream]
 
 
 def make_plane(settings: Any, enforcement: Any, loop: Loop) -> Plane:

@@ -18,7 +18,7 @@ import re
 from collections import deque
 
 from tests.fuzz.judge import Judge, Judged
-from tests.fuzz.memory import Loop, Pool, Transport, Upstream, make_plane
+from tests.fuzz.memory import Connecting, Loop, Transport, Upstream, make_plane
 from tests.fuzz.plan import Plan
 from tests.fuzz.recognize import (
     Confused,
@@ -35,19 +35,18 @@ from passgate.proxy.settings import (
     Endpoint,
     Limits,
     ProxySettings,
-    UpstreamHealth,
     UpstreamSettings,
 )
+from passgate.proxy.upstream import UpstreamPool
 from passgate.proxy.upstream_address import Address
 from passgate.proxy.upstream_http1 import UpstreamConnection
 
 _SETTINGS = ProxySettings(
     Endpoint("127.0.0.1", 0),
-    UpstreamSettings(Endpoint("127.0.0.1", 1)),
+    UpstreamSettings((Endpoint("127.0.0.1", 1),)),
     Limits(header_bytes=4096, headers=30, target_bytes=1024, body_bytes=80_000),
     http2=False,
 )
-_ADDRESS = Address(Endpoint("127.0.0.1", 1), "", UpstreamHealth())
 _ODD_TRAILER = re.compile(rb"(?is)\n0+[\r;].*\n(?:content-length|transfer-encoding):")
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 
@@ -73,8 +72,12 @@ class World:
         self.loop = Loop()
         self.judge = Judge()
         self.plane = make_plane(_SETTINGS, self.judge, self.loop)
-        self.pool = Pool(self.loop, plan.most, self._upstream)
-        self.plane.pool = self.pool
+        asyncio._set_running_loop(self.loop)
+        try:
+            self.connecting = Connecting(self.loop, self.plane, plan.most, self._upstream)
+        finally:
+            asyncio._set_running_loop(None)
+        self.plane.pool = self.connecting.pool
         self.clients: dict[int, Client] = {}
         self.upstreams: list[Upstream] = []
         self.answered = 0
@@ -107,8 +110,8 @@ class World:
             transport.begin()
         return client
 
-    def _upstream(self) -> Upstream:
-        connection = UpstreamConnection(self.plane, self.pool, _ADDRESS)
+    def _upstream(self, pool: UpstreamPool, address: Address) -> Upstream:
+        connection = UpstreamConnection(self.plane, pool, address)
         transport = Transport(self.loop, connection, room=self.plan.rooms[1], half=self.plan.half)
         upstream = Upstream(transport)
         self.upstreams.append(upstream)
@@ -120,9 +123,9 @@ class World:
             if not client.left:
                 client.to_send.append(data)
         elif what == "open":
-            self.pool.opened(succeeds=True)
+            self.connecting.opened(succeeds=True)
         elif what == "refuse connection":
-            self.pool.opened(succeeds=False)
+            self.connecting.opened(succeeds=False)
         elif what == "resume":
             self.judge.resume(refuse=False)
         elif what == "resume refused":
@@ -195,8 +198,8 @@ class World:
 
     def _hurry(self) -> bool:
         more = False
-        while self.pool.opening:
-            self.pool.opened(succeeds=True)
+        while self.connecting.opening:
+            self.connecting.opened(succeeds=True)
             more = True
         while self.judge.parked:
             self.judge.resume(refuse=False)
@@ -291,6 +294,8 @@ class World:
                 client.transport.reset()
         # Twice, since a connection may have been on its way for a client that has just gone.
         for _ in range(2):
+            while self.connecting.opening:
+                self.connecting.opened(succeeds=False)
             self._pump()
             for upstream in self.upstreams:
                 upstream.transport.drain()
@@ -301,7 +306,7 @@ class World:
 
     def _check(self) -> None:
         plane = self.plane
-        if plane.inflight or plane.connections or self.pool.connections:
+        if plane.inflight or plane.connections or self.plane.pool.connections:
             raise Confused("something is left")
         seen: dict[int, int] = {}
         for upstream in self.upstreams:

@@ -1,11 +1,11 @@
 """Constraints as laws: merging is exactly 'both', adding never widens, reading never surprises."""
 
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.asked import asked
 
 from passgate.core.constraints import (
     CONSTRAINTS,
@@ -24,17 +24,6 @@ from passgate.core.request import Request
 
 CUMULATIVE = "core:cost:max_cumulative"
 WINDOW = "core:cost:cumulative_window"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The part of a request that constraints look at."""
-
-    method: str
-    path: str
-    host: str
-    client: str
-
 
 # Small worlds, in which values and requests meet often.
 small = st.integers(0, 4)
@@ -123,7 +112,7 @@ def sets_of(draw: st.DrawFn, key: str) -> ConstraintSet:
 
 
 any_set = st.sampled_from(sorted(CONSTRAINTS)).flatmap(sets_of)
-requests = st.builds(Asked, methods, paths, hosts | st.just(""), clients)
+requests = st.builds(asked, methods, paths, hosts | st.just(""), clients)
 facts = st.builds(
     Facts,
     cost_cents=small,
@@ -135,14 +124,14 @@ moments = st.builds(Instant, instants.map(float), st.just(1000.0))
 used = st.dictionaries(
     st.sampled_from(["rate/60", "rate/3600", "total/total", "spend/daily", "spend/86400"]), small
 )
-Case = tuple[Asked, str, Facts, Instant, dict[str, int]]
+Case = tuple[Request, str, Facts, Instant, dict[str, int]]
 cases = st.tuples(requests, actions, facts, moments, used)
 
 
 def severity(owed: list[tuple[str, ConstraintSet]], case: Case) -> int:
     """0: allowed, 1: held, 2: refused; by constraints, or by counters that hold `spent`."""
-    asked, action, declared, now, spent = case
-    found = compile_owed(owed).evaluate(cast("Request", asked), action, declared, now)
+    request, action, declared, now, spent = case
+    found = compile_owed(owed).evaluate(request, action, declared, now)
     if found.refusal is not None:
         assert found.refusal.code in REASONS
         return 2
@@ -216,11 +205,11 @@ def test_no_counter_is_charged_twice(owed: list[tuple[str, ConstraintSet]]) -> N
 @given(st.lists(any_set, max_size=5), cases)
 def test_explaining_agrees_with_evaluating(parts: list[ConstraintSet], case: Case) -> None:
     """The explanation's first refusal, its holds and its charges are those of the evaluation."""
-    asked, action, declared, now, _ = case
+    request, action, declared, now, _ = case
     compiled = compile_owed([(str(place), part) for place, part in enumerate(parts)])
 
-    short = compiled.evaluate(cast("Request", asked), action, declared, now)
-    long = compiled.evaluate_all(cast("Request", asked), action, declared, now)
+    short = compiled.evaluate(request, action, declared, now)
+    long = compiled.evaluate_all(request, action, declared, now)
 
     if short.refusal is None:
         assert (long.refusals, long[1:]) == ((), short[1:])

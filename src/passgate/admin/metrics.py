@@ -13,7 +13,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from passgate import __version__
+from passgate.build import COMPILED, VERSION
 from passgate.tally import BOUNDS, Histogram, Tally
 
 
@@ -75,7 +75,9 @@ METRICS = (
     MetricRow("passgate_config_reloads_total", "counter", ("result",), "Reloads, by result."),
     MetricRow("passgate_verify_cache_total", "counter", ("result",),
               "Look-ups in the cache of verified passports, by hit or miss."),
-    MetricRow("passgate_build_info", "gauge", ("version",), "Always 1; the version as a label."),
+    MetricRow("passgate_build_info", "gauge", ("version", "compiled"),
+              "Always 1; the version as a label, and `true` or `false`: whether the hot path is "
+              "compiled."),
 )  # fmt: skip
 """Every metric, with bounded labels only."""
 
@@ -103,7 +105,7 @@ class _Renderer(Collector):
             "passgate_charges_total": {(k,): v for k, v in tally.charges.items()},
             "passgate_config_reloads_total": {(k,): v for k, v in tally.reloads.items()},
             "passgate_checks_total": tally.checks,
-            "passgate_build_info": {(__version__,): 1},
+            "passgate_build_info": {(VERSION, str(COMPILED).lower()): 1},
             **self._measured.measurements(),
         }
         for row in METRICS:

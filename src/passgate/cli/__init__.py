@@ -2,7 +2,7 @@
 
 import typer
 
-from passgate import __version__
+from passgate.build import COMPILED, VERSION
 from passgate.cli.audit import audit_app
 from passgate.cli.config import config_app
 from passgate.cli.demo import demo
@@ -28,14 +28,18 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"passgate {__version__}")
+        typer.echo(f"passgate {VERSION}, {'compiled' if COMPILED else 'not compiled'}")
         raise typer.Exit
 
 
 @app.callback()
 def passgate(
     version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+        False,
+        "--version",
+        callback=_print_version,
+        is_eager=True,
+        help="Print the version, and whether the hot path is compiled.",
     ),
 ) -> None:
     """A gate before an API that judges every request of an AI agent by its passport."""

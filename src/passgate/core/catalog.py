@@ -85,8 +85,10 @@ def parse_catalog(document: object) -> Catalog:
         raise ValueError(*problems)
     try:
         canonical = rfc8785.dumps(document)
-    except rfc8785.CanonicalizationError as error:
-        raise ValueError(f"the catalog has no canonical JSON form: {error}") from error
+    except rfc8785.CanonicalizationError as inexpressible:
+        raise ValueError(
+            f"the catalog has no canonical JSON form: {inexpressible}"
+        ) from inexpressible
     return Catalog(entries, "sha256:" + sha256(canonical).hexdigest(), document)
 
 

@@ -27,7 +27,7 @@ from passgate.core.facts import NO_FACTS, Facts
 from passgate.core.instant import Instant
 from passgate.core.passport import Passport
 from passgate.core.permissions import covering, judge_grants
-from passgate.core.policy import Policy
+from passgate.core.policy import Mark, Policy
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
 from passgate.core.routes import Route
@@ -121,7 +121,7 @@ class Derived:
     `mark` is the policy's own.
     """
 
-    mark: object
+    mark: Mark
     ceiling: tuple[str, ...]
     issuer_constraints: ConstraintSet
     denied: Refusal | None

@@ -88,8 +88,8 @@ class Parts(NamedTuple):
 
     kid: str
     typ: str
-    payload: memoryview
-    signing_input: memoryview
+    payload: "memoryview"  # in quotes: mypyc does not find it among the builtins
+    signing_input: "memoryview"
     signature: bytes
 
 

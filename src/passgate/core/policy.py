@@ -31,6 +31,12 @@ _UNKNOWN: Final = Refusal("action_unknown")
 _NO_PARAMS: Final[dict[str, str]] = {}
 
 
+class Mark:
+    """Nothing but an identity: two of them are never the same."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """One gate's policy. `audience` holds the gate's id; `hash` is of the effective configuration.
@@ -58,7 +64,7 @@ class Policy:
     constraints: ConstraintSet = NO_CONSTRAINTS
     agent_prefix: str = "/.well-known/passgate"
     public_url: str | None = None
-    mark: object = field(init=False, default_factory=object, compare=False, repr=False)
+    mark: Mark = field(init=False, default_factory=Mark, compare=False, repr=False)
 
     def action_of(self, request: Request) -> tuple[str, Route | None, dict[str, str]] | Refusal:
         """Check 2: the action of a request, its route, and the path's parameters.

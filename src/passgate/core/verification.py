@@ -174,10 +174,10 @@ def _read(raw: bytes, acceptance: Acceptance) -> Unverified | Refusal:
     """Check 4, but for the size."""
     try:
         return formats.read(raw, acceptance.formats)
-    except UnsupportedError as error:
-        return Refusal("passport_unsupported", str(error))
-    except MalformedError as error:
-        return Refusal("passport_malformed", str(error))
+    except UnsupportedError as unsupported:
+        return Refusal("passport_unsupported", str(unsupported))
+    except MalformedError as malformed:
+        return Refusal("passport_malformed", str(malformed))
 
 
 def trusted_issuer(trust: Trust, issuer_id: str, format_name: str) -> Issuer | Refusal:

@@ -64,12 +64,15 @@ class EmbeddedLedger(MemoryLedger):
         Raises DataError where snapshot or log is damaged or held by another process, or where lines
         that were on disk are gone.
         """
+        failure: BaseException | None = None
         try:
             await self._file.open()
             await self._load(read_lines, log_size)
-        except BaseException:
+        except BaseException as error:
+            failure = error
+        if failure is not None:
             await self._file.close()
-            raise
+            raise failure
         self._keeping = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
@@ -78,11 +81,15 @@ class EmbeddedLedger(MemoryLedger):
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
             self._keeping = None
+            failure: BaseException | None = None
             try:
                 if self.covered != self._log_position():
                     await self.snapshot()
-            finally:
-                await self._file.close()
+            except BaseException as error:
+                failure = error
+            await self._file.close()
+            if failure is not None:
+                raise failure
 
     def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Reservation | Shortfall:
         """Takes all charges or none; see `Ledger.reserve`."""

@@ -62,8 +62,8 @@ class Fold:
                 self._end(line)
             elif kind not in _UNCOUNTED:
                 problem = f"its kind {kind!r} is not known to this version"
-        except KeyError as error:
-            problem = f"it has no {error}"
+        except KeyError as missing:
+            problem = f"it has no {missing}"
         except (TypeError, ValueError) as error:
             problem = str(error)
         if problem:

@@ -112,6 +112,7 @@ def test_names_keep_their_places_while_frozen() -> None:
     assert not set(before) & set(names)
 
 
+@pytest.mark.interpreted(reason="compiled, a whole number is no object that could be shared")
 def test_the_makers_of_counters_are_shared() -> None:
     counters = Counters()
     one, two = (counters.window(f"rate/86400/{i}", 0, 0.0) for i in "ab")

@@ -130,7 +130,7 @@ def test_a_fold_may_begin_anywhere() -> None:
         ({"kind": "decision", "seq": 0}, "no 'decision'"),
         ({**allow(0), "time": "yesterday"}, "yesterday"),
         ({**allow(0), "time": "2027-01-15T08:00:00.250"}, "offset"),
-        ({**allow(0), "time": 7}, "argument"),
+        ({**allow(0), "time": 7}, "str"),
         ({**allow(0), "charges": [{"counter": "spend/yearly/x", "amount": 1}]}, "spend/yearly"),
         ({**allow(0), "charges": [{"counter": SPEND, "amount": -1}]}, "-1 is no amount"),
         ({**allow(0), "charges": [{"counter": SPEND, "amount": True}]}, "True is no amount"),

@@ -225,32 +225,42 @@ class TestFinished:
         inside(tmp_path, work, **RELAXED)
 
 
-class Waits(MemoryLedger):
+class Before:
+    """A ledger in memory, and what a test puts before it."""
+
+    def __init__(self) -> None:
+        self.ledger = MemoryLedger()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ledger, name)
+
+
+class Waits(Before):
     """Counters behind a round trip; `fails` makes the trip end in an exception."""
 
     fails = False
 
-    def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Awaitable[Taken]:  # type: ignore[override]  # a ledger may wait
+    def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Awaitable[Taken]:
         return self._later(charges, now)
 
     async def _later(self, charges: tuple[Charge, ...], now: Instant) -> Taken:
         await asyncio.sleep(0)
         if self.fails:
             raise ConnectionError("the other side is gone")
-        return MemoryLedger.reserve(self, charges, now)
+        return self.ledger.reserve(charges, now)
 
 
-class Breaks(MemoryLedger):
+class Breaks(Before):
     """Counters in disorder."""
 
     def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Reservation | Shortfall:
         raise RuntimeError("counters in disorder")
 
 
-class Lost(MemoryLedger):
+class Lost(Before):
     """Counters that are out of reach."""
 
-    def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Unavailable:  # type: ignore[override]  # a ledger may be lost
+    def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Unavailable:
         return Unavailable(charges[0])
 
 
@@ -342,6 +352,7 @@ class Unwritable:
 class TestIncidents:
     """The one broad net."""
 
+    @pytest.mark.interpreted(reason="its log fails as no real one can be made to")
     @pytest.mark.parametrize("durability", ["strict", "relaxed"])
     def test_whatever_fails_is_answered_and_nothing_leaks(
         self, tmp_path: Path, durability: str
@@ -362,6 +373,7 @@ class TestIncidents:
         (line,) = house.lines("decision")
         assert (line["decision"], line["reason_code"]) == ("block", "internal_error")
 
+    @pytest.mark.interpreted(reason="its log fails as no real one can be made to")
     def test_an_incident_that_cannot_be_recorded_is_still_answered(self, tmp_path: Path) -> None:
         """And counted, so that a gap line will say that something is missing."""
 
@@ -397,6 +409,7 @@ class TestIncidents:
 
         inside(tmp_path, work)
 
+    @pytest.mark.interpreted(reason="its log fails as no real one can be made to")
     def test_a_line_that_was_handed_in_before_the_failure_forwards_nothing(
         self, tmp_path: Path
     ) -> None:

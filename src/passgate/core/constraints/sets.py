@@ -51,7 +51,7 @@ def problems(mapping: Mapping[str, object]) -> list[str]:
 
 
 def _read(
-    mapping: Mapping[str, object],
+    mapping: Mapping[Any, object],
 ) -> tuple[dict[str, Any], list[str], list[ConstraintValueError]]:
     if not isinstance(mapping, Mapping):
         return (

@@ -1,9 +1,9 @@
 """Evaluation: in order, the first block ends it, a hold is remembered, charges are only named."""
 
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pytest
+from tests.support.asked import asked
 
 from passgate.core.constraints import compile_owed, parse_constraints, refusal_for
 from passgate.core.constraints.base import Charge, Constraint, ConstraintSet, Hold
@@ -25,24 +25,17 @@ REQUIRED = "core:approval:required"
 ACTIONS = "core:scope:action_blocklist"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The part of a request that constraints look at."""
-
-    method: str = "GET"
-    path: str = "/v1/search"
-    host: str = "api.example"
-    client: str = "192.0.2.1"
-
-
 def compiled(*owed: tuple[str, dict[str, object]]) -> Compiled:
     return compile_owed([(subject, parse_constraints(mapping)) for subject, mapping in owed])
 
 
 def evaluated(
-    plan: Compiled, asked: Asked | None = None, action: str = "api:search", facts: Facts = NO_FACTS
+    plan: Compiled,
+    request: Request | None = None,
+    action: str = "api:search",
+    facts: Facts = NO_FACTS,
 ) -> Evaluated:
-    return plan.evaluate(cast("Request", asked or Asked()), action, facts, NOW)
+    return plan.evaluate(request or asked(), action, facts, NOW)
 
 
 def test_nothing_owed_is_nothing_said() -> None:
@@ -56,7 +49,7 @@ def test_what_only_counts_costs_nothing_per_request() -> None:
         (PASSPORT, {MINUTE: 5, "core:rate:max_total": 9, "core:sla:response_time_ms": 1})
     )
 
-    assert evaluated(plan) is evaluated(plan, Asked(method="POST"), facts=Facts(cost_cents=7))
+    assert evaluated(plan) is evaluated(plan, asked(method="POST"), facts=Facts(cost_cents=7))
     assert evaluated(plan) == Evaluated(
         None,
         (),
@@ -76,7 +69,7 @@ def test_the_first_block_in_the_order_ends_it() -> None:
     """Of two that block, the one with the lower number speaks, wherever it was written."""
     plan = compiled((PASSPORT, {READ_ONLY: True}), (AGENT, {ACTIONS: ["*"], MINUTE: 5}))
 
-    found = evaluated(plan, Asked(method="POST"))
+    found = evaluated(plan, asked(method="POST"))
 
     assert found.refusal is not None
     assert found.refusal.constraint == ACTIONS
@@ -87,7 +80,7 @@ def test_a_block_beats_a_hold_that_came_before() -> None:
     """With a refusal there is neither hold nor charge, and the results say what happened."""
     plan = compiled((PASSPORT, {REQUIRED: True, READ_ONLY: True, MINUTE: 5}))
 
-    found = evaluated(plan, Asked(method="POST"))
+    found = evaluated(plan, asked(method="POST"))
 
     assert found.refusal == Refusal(
         "constraint_violated", "The request would write, and may only read.", READ_ONLY
@@ -205,9 +198,7 @@ def test_explaining_collects_every_refusal() -> None:
     """Whoever asks why hears all of it, also what comes after the first block."""
     plan = compiled((PASSPORT, {ACTIONS: ["*"], REQUIRED: True, READ_ONLY: True, CUMULATIVE: 9}))
 
-    found = plan.evaluate_all(
-        cast("Request", Asked(method="POST")), "api:search", Facts(cost_cents=2), NOW
-    )
+    found = plan.evaluate_all(asked(method="POST"), "api:search", Facts(cost_cents=2), NOW)
 
     assert [refusal.constraint for refusal in found.refusals] == [ACTIONS, READ_ONLY]
     assert [hold.constraint for hold in found.holds] == [REQUIRED]
@@ -224,7 +215,7 @@ def test_explaining_what_passes_says_that_it_passes() -> None:
     """With nothing against it the explanation is the evaluation."""
     plan = compiled((PASSPORT, {READ_ONLY: True, MINUTE: 5}))
 
-    found = plan.evaluate_all(cast("Request", Asked()), "api:search", NO_FACTS, NOW)
+    found = plan.evaluate_all(asked(), "api:search", NO_FACTS, NOW)
 
     assert (found.refusals, found[1:]) == ((), evaluated(plan)[1:])
 
