@@ -1,9 +1,13 @@
 # The gate as a container: built in one stage, run from another that gets nothing of the tools.
 # PYTHON_IMAGE is an image with Python 3.11 or later, its venv module, and a zone database; the
-# official python images have them. Nothing is compiled: all dependencies come as wheels.
+# official python images have them. BUILD_IMAGE is the same with a C compiler and Python's headers:
+# the gate's hot path is compiled, and dependencies come as wheels. With COMPILE=0 it is not, and
+# one image will do for both.
+ARG BUILD_IMAGE=docker.io/library/python:3.13
 ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim
 
-FROM ${PYTHON_IMAGE} AS build
+FROM ${BUILD_IMAGE} AS build
+ARG COMPILE=1
 # Constraints such as operating_hours name zones; without their data such passports are refused.
 RUN python3 -c "import zoneinfo; zoneinfo.ZoneInfo('Europe/Berlin')"
 RUN python3 -m venv /opt/tools && python3 -m venv --without-pip /opt/passgate
@@ -12,14 +16,13 @@ COPY constraints ./constraints
 # An index of your own: docker build --secret id=pip.conf,src=pip.conf; no layer keeps it.
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     /opt/tools/bin/pip install --no-cache-dir --disable-pip-version-check --no-compile \
-      --require-hashes --only-binary :all: -r constraints/build.txt \
+      --require-hashes --only-binary :all: -r constraints/compile.txt \
  && /opt/tools/bin/pip --python /opt/passgate/bin/python install \
       --no-cache-dir --disable-pip-version-check --no-compile \
       --require-hashes --only-binary :all: -r constraints/runtime.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY src ./src
-RUN /opt/tools/bin/pip wheel --disable-pip-version-check --no-index --no-deps \
-      --no-build-isolation --wheel-dir dist . \
+RUN PASSGATE_COMPILE=${COMPILE} /opt/tools/bin/python -m hatchling build -t wheel -d dist \
  && /opt/tools/bin/pip --python /opt/passgate/bin/python install --disable-pip-version-check \
       --no-index --no-deps --no-compile dist/*.whl
 # Slim images come without the standard library's bytecode, and a read-only root cannot get it later:

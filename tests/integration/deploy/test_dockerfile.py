@@ -44,18 +44,28 @@ def environment() -> dict[str, str]:
     return dict(word.split("=", 1) for line in final()["ENV"] for word in line.split())
 
 
-def test_both_stages_start_from_the_one_image_that_can_be_chosen() -> None:
-    """ARG PYTHON_IMAGE, with a default of a version that the package supports."""
+def test_stages_start_from_images_that_can_be_chosen() -> None:
+    """Of one Python, that the package supports; only the one that compiles has a compiler."""
     before, build, last = stages()
-    ((_, argument),) = before
-    assert build[0] == ("FROM", "${PYTHON_IMAGE} AS build")
+    assert [name for name, _ in before] == ["ARG", "ARG"]
+    assert build[0] == ("FROM", "${BUILD_IMAGE} AS build")
     assert last[0] == ("FROM", "${PYTHON_IMAGE}")
 
-    default = re.fullmatch(r"PYTHON_IMAGE=\S+:(\d+)\.(\d+)-slim", argument)
+    (_, building), (_, running) = before
+    default = re.fullmatch(r"PYTHON_IMAGE=(\S+:(\d+)\.(\d+))-slim", running)
     assert default is not None
+    assert building == f"BUILD_IMAGE={default[1]}"
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     least = project["requires-python"].removeprefix(">=").split(".")
-    assert (int(default[1]), int(default[2])) >= tuple(map(int, least))
+    assert (int(default[2]), int(default[3])) >= tuple(map(int, least))
+
+
+def test_the_hot_path_is_compiled_unless_told_otherwise() -> None:
+    """COMPILE=1 reaches the hook of the wheel's build, in the stage that has the compiler."""
+    build = stages()[1]
+    assert ("ARG", "COMPILE=1") in build
+    (made,) = [line for name, line in build if name == "RUN" and "hatchling build" in line]
+    assert made.startswith("PASSGATE_COMPILE=${COMPILE} /opt/tools/bin/python -m hatchling build ")
 
 
 def test_the_final_stage_runs_nothing_and_takes_only_what_was_built() -> None:
@@ -116,13 +126,13 @@ def test_commands_are_lists_so_that_signals_reach_the_gate() -> None:
 
 
 def test_nothing_is_fetched_but_hashed_packages() -> None:
-    """No ADD, no downloader, no compiler; each install is from hashes or without an index."""
+    """No ADD, no downloader; each install is from hashes or without an index."""
     assert all(name != "ADD" for name, _ in instructions())
     text = " ".join(arguments for _, arguments in instructions())
     assert re.search(r"curl|wget|apt-get|apk|git |https?://(?!127\.0\.0\.1)", text) is None
     steps = [step for _, line in instructions() for step in line.split("&&") if "/pip " in step]
     installs = [step for step in steps if " install " in step or " wheel " in step]
-    assert len(installs) == 4
+    assert len(installs) == 3
     for step in installs:
         hashed = "--require-hashes --only-binary :all: -r constraints/" in step
         assert hashed or "--no-index" in step, step
@@ -183,4 +193,4 @@ def test_the_wheel_holds_the_package() -> None:
     project: dict[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text())
     needed = {project["project"]["readme"], *project["project"]["license-files"]}
     copied = " ".join(arguments for name, arguments in stages()[1] if name == "COPY").split()
-    assert needed | {"pyproject.toml", "src"} <= set(copied)
+    assert needed | {"pyproject.toml", "hatch_build.py", "src"} <= set(copied)
