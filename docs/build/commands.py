@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from passgate.cli import app
+from passgate.cli.app import app
 
 PAGE = Path(__file__).parents[1] / "reference" / "commands.md"
 

@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from passgate.cli import app
+from passgate.cli.app import app
 
 
 def _names(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -122,7 +122,7 @@ def test_completion_completes() -> None:
 
 def _complete(instruction: str, **words: str) -> str:
     run = subprocess.run(
-        [sys.executable, "-c", "from passgate.cli import app; app(prog_name='passgate')"],
+        [sys.executable, "-c", "from passgate.cli.app import app; app(prog_name='passgate')"],
         env={**os.environ, "_PASSGATE_COMPLETE": instruction, **words},
         capture_output=True,
         text=True,

@@ -1,63 +1,30 @@
-"""The command line: one file per command or group; each imports what it needs only when it runs."""
+"""The command line: one file per command or group.
 
-import typer
+What reads a command line takes 20 MB, and a quarter of a second to load. A gate runs for months
+and its start is waited for, so the usual way to start one is read here; `app` reads all others.
+"""
 
-from passgate.build import COMPILED, VERSION
-from passgate.cli.audit import audit_app
-from passgate.cli.config import config_app
-from passgate.cli.demo import demo
-from passgate.cli.explain import explain
-from passgate.cli.health import health
-from passgate.cli.inspect import inspect
-from passgate.cli.issue import issue
-from passgate.cli.issuer import issuer_app
-from passgate.cli.revoke import revoke
-from passgate.cli.serve import serve
-from passgate.cli.verify import verify
-
-app = typer.Typer(
-    name="passgate",
-    help="A gate before an API that judges every request of an AI agent by its passport.",
-    epilog="Example: passgate demo",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain text: the same in a terminal, a pipe and the documents
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"passgate {VERSION}, {'compiled' if COMPILED else 'not compiled'}")
-        raise typer.Exit
-
-
-@app.callback()
-def passgate(
-    version: bool = typer.Option(
-        False,
-        "--version",
-        callback=_print_version,
-        is_eager=True,
-        help="Print the version, and whether the hot path is compiled.",
-    ),
-) -> None:
-    """A gate before an API that judges every request of an AI agent by its passport."""
-
-
-app.command()(demo)
-app.command()(serve)
-app.add_typer(config_app, name="config")
-app.add_typer(issuer_app, name="issuer")
-app.command()(issue)
-app.command()(revoke)
-app.command()(inspect)
-app.command()(verify)
-app.command()(explain)
-app.add_typer(audit_app, name="audit")
-app.command()(health)
+import sys
 
 
 def main() -> None:
     """The console script."""
-    app()
+    config = plain_serve(sys.argv[1:])
+    if config is None:
+        from passgate.cli.app import app
+
+        app()
+    else:
+        from passgate.cli.serving import run_gate
+
+        sys.exit(run_gate(config))
+
+
+def plain_serve(arguments: list[str]) -> str | None:
+    """The FILE of `serve`, `serve --config FILE` or `serve -c FILE`; None for anything else."""
+    match arguments:
+        case ["serve"]:
+            return "gate.yaml"
+        case ["serve", "--config" | "-c", file] if file and not file.startswith("-"):
+            return file
+    return None

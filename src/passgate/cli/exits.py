@@ -3,8 +3,6 @@
 import sys
 from typing import Final, NoReturn
 
-import typer
-
 REFUSED: Final = 1
 WRONG_USE: Final = 2
 
@@ -13,8 +11,10 @@ MAX_TOKEN_BYTES: Final = 16 << 20
 
 def fail(message: object, code: int = REFUSED) -> NoReturn:
     """Ends the command with `code` and one line on standard error that says what to do."""
+    from typer import Exit  # here, since a gate that serves has no other use for it
+
     note(message)
-    raise typer.Exit(code)
+    raise Exit(code)
 
 
 def note(message: object) -> None:
@@ -22,7 +22,7 @@ def note(message: object) -> None:
     # A file's name or a claim may hold anything; a terminal gets only what can be printed.
     line = " ".join(str(message).split())
     safe = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
-    typer.echo(f"passgate: {safe}", err=True)
+    print(f"passgate: {safe}", file=sys.stderr)
 
 
 def read_token(argument: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from typer.testing import CliRunner
 
-from passgate.cli import app
+from passgate.cli.app import app
 
 PROJECT = Path(__file__).parents[3]
 SHIPPED = [PROJECT / "deploy" / place / "gate.yaml" for place in ("gate", "kubernetes")]

@@ -6,7 +6,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from passgate.cli import app
+from passgate.cli.app import app
 
 CONFIG = """\
 upstream: {url: "http://127.0.0.1:8000"}

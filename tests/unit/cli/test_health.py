@@ -5,7 +5,7 @@ import socket
 import pytest
 from typer.testing import CliRunner
 
-from passgate.cli import app
+from passgate.cli.app import app
 from passgate.testing import FakeUpstream, Reply
 
 

@@ -10,7 +10,7 @@ from tests.craft import revoked_ids
 from typer.testing import CliRunner
 
 from passgate.authority.keys import load_issuer
-from passgate.cli import app
+from passgate.cli.app import app
 from passgate.core.revocation import RevocationList, read_revocation_list
 from passgate.testing import TestIssuer, mint
 

@@ -186,6 +186,8 @@ def test_an_upstream_that_is_left_cuts_its_connections() -> None:
         ("passgate.gate", "passgate.testing"),
         ("passgate.gate", "passgate.authority"),
         ("passgate.sync.keeper", "aiohttp"),
+        ("passgate.gate, passgate.cli.serving", "typer"),
+        ("passgate.gate, passgate.cli.serving", "pydantic"),
     ],
 )
 def test_the_gate_does_not_carry_what_it_does_not_use(imported: str, absent: str) -> None:
