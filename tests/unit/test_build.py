@@ -10,7 +10,7 @@ from tests.support.hot_path import PROJECT, SOURCE, hot_path, listed
 from typer.testing import CliRunner
 
 from passgate.build import COMPILED, VERSION
-from passgate.cli import app
+from passgate.cli.app import app
 
 
 def modules() -> list[str]:
