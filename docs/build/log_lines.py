@@ -148,7 +148,7 @@ KINDS = (
             Field(
                 "reason_code",
                 "text",
-                "Of `upstream_failed`, why: `upstream_unreachable`, `upstream_bad_response`, `upstream_timeout` or `overloaded`. The client was told it, unless the answer had begun; a tunnel has none.",
+                "Of `upstream_failed`, why: `upstream_unreachable`, `upstream_bad_response`, `upgrade_unsupported`, `upstream_timeout` or `overloaded`. The client was told it, unless the answer had begun; a tunnel has none.",
                 always=False,
             ),
             Field("released", "true or false", "Whether its charges were given back."),

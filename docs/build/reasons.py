@@ -40,6 +40,7 @@ WHAT_TO_DO = {
     "ledger_unavailable": "Retry later. Operators: the counters are out of reach.",
     "upstream_unreachable": "Retry later. Operators: `upstream.url` refuses connections.",
     "upstream_bad_response": "Operators: the upstream broke HTTP; its answer was not passed on.",
+    "upgrade_unsupported": "Do not ask for an upgrade (WebSocket) here. Operators: with `upstream.http2` there is none.",
     "upstream_timeout": "Retry later. Operators: `upstream.first_byte_timeout`.",
     "log_unavailable": "Retry later. Operators: the log cannot be written; see `/readyz` and the free space.",
     "overloaded": "Retry later. Operators: `limits.connections` or `upstream.max_connections` is reached.",

@@ -103,6 +103,7 @@ def proxy_settings(config: Config) -> ProxySettings:
             max_connections=upstream.max_connections,
             cut_on_revocation=upstream.cut_on_revocation,
             balance=upstream.balance,
+            http2=upstream.http2,
             dns_refresh=upstream.dns_refresh_s,
             health=UpstreamHealth(
                 failures=upstream.health.failures,

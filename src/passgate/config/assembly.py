@@ -56,6 +56,7 @@ def assemble(tree: Tree, file: Path, lines: dict[str, int], catalog: Any) -> Con
         admin=_admin(tree["admin"]),
         upstream=UpstreamConfig(
             urls=_urls(upstream),
+            http2=upstream["http2"],
             balance=upstream["balance"],
             dns_refresh_s=upstream["dns_refresh"],
             health=UpstreamHealthConfig(

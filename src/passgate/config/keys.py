@@ -234,6 +234,13 @@ KEYS: Final[tuple[Key, ...]] = (
         "Instead of `url`: the URLs of several servers that are all the same service.",
     ),
     Key(
+        "upstream.http2",
+        A_BOOL,
+        False,
+        "Ask it over HTTP/2 and nothing else, as gRPC servers need it: by ALPN within TLS, else by "
+        "prior knowledge.",
+    ),
+    Key(
         "upstream.balance",
         choice("least_connections", "round_robin"),
         "least_connections",

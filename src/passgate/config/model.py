@@ -159,6 +159,7 @@ class UpstreamConfig:
     """
 
     urls: tuple[UpstreamUrl, ...]
+    http2: bool
     balance: str
     dns_refresh_s: float
     health: UpstreamHealthConfig

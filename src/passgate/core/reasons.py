@@ -55,6 +55,7 @@ _ROWS = (
     Reason("ledger_unavailable", 16, 503, "", "The gate cannot count this request now."),
     Reason("upstream_unreachable", 17, 502, "", "The service behind the gate cannot be reached."),
     Reason("upstream_bad_response", 17, 502, "", "The service behind the gate answered something unusable."),
+    Reason("upgrade_unsupported", 17, 501, "", "The service behind the gate is spoken to without upgrades."),
     Reason("upstream_timeout", 17, 504, "", "The service behind the gate did not answer in time."),
     Reason("log_unavailable", 0, 503, "", "The gate cannot keep its record now."),
     Reason("overloaded", 0, 503, "", "The gate has no room for another request now."),

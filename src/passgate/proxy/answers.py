@@ -9,10 +9,11 @@ from passgate.proxy.steps import Answer
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-_STATUS_LINES: Final = {
+STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
     for status in HTTPStatus
 }
+"""The status line of each status that has a reason phrase."""
 
 
 def render(answer: Answer, date_line: bytes, *, minor: int, head_only: bool, close: bool) -> bytes:
@@ -22,7 +23,7 @@ def render(answer: Answer, date_line: bytes, *, minor: int, head_only: bool, clo
     for HEAD: the length is that of the body which is left out (RFC 9110 section 9.3.2).
     """
     status = answer.status
-    line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+    line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
     connection = connection_lines(close, minor)
     if status == 204 or status == 304:
         return b"".join((line, answer.headers, date_line, connection))

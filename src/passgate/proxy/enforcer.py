@@ -78,7 +78,7 @@ class Enforcer:
     def upstream_failed(self, forward: Forward, code: str, *, sent: bool) -> Answer:
         """The answer when no usable response came, in the agent's own vocabulary."""
         forward.record.reason_code = code
-        retry = None if sent else 1
+        retry = None if sent or code == "upgrade_unsupported" else 1
         refusal = Refusal(code, retry_after_s=retry)
         return self.render(refusal, forward.record, close=False)
 

@@ -13,6 +13,7 @@ from passgate.proxy.request_head import CHUNKED, RequestHead
 from passgate.proxy.response_head import ResponseHead
 from passgate.proxy.steps import Answer, Forward
 from passgate.proxy.upstream_http1 import UpstreamConnection
+from passgate.proxy.upstream_side import UpstreamSide
 
 if TYPE_CHECKING:
     from passgate.proxy.plane import Plane
@@ -74,7 +75,7 @@ class Exchange:
         self._forward = forward
         self._body = body
         self._streams = streams
-        self._upstream: UpstreamConnection | None = None
+        self._upstream: UpstreamSide | None = None
         self._deadline = 0.0
         self._status = 0
         self._bytes_in = 0
@@ -101,7 +102,7 @@ class Exchange:
 
     # What the pool tells.
 
-    def connected(self, connection: UpstreamConnection) -> None:
+    def connected(self, connection: UpstreamSide) -> None:
         """A connection is there after waiting for one."""
         self._send(connection)
         if self.ready:
@@ -111,7 +112,7 @@ class Exchange:
         """There will be no connection."""
         self._fail(code)
 
-    def _send(self, upstream: UpstreamConnection) -> None:
+    def _send(self, upstream: UpstreamSide) -> None:
         self._upstream = upstream
         self._sent = True
         request = self._request
@@ -145,9 +146,6 @@ class Exchange:
         assert upstream is not None
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._bytes_in += len(data)
-        if self._request.length == CHUNKED:
-            end = b"0\r\n\r\n" if last else b""
-            data = b"%x\r\n%b\r\n%b" % (len(data), data, end) if data else end
         if last:
             plane = self._plane
             self.request_sent = True
@@ -158,8 +156,12 @@ class Exchange:
             # Answered already, and still reading: what comes in keeps both ways open.
             plane = self._plane
             self._deadline = plane.now + plane.slack + plane.upstream.idle_timeout
-        if data:
-            upstream.write(data)
+        upstream.send(data, chunked=self._request.length == CHUNKED, last=last)
+
+    @property
+    def answering(self) -> bool:
+        """Whether an answer has begun: from then on bytes either way keep both ways open."""
+        return self._status != 0
 
     def refuse(self, answer: Answer) -> None:
         """The rest of the streamed body is unacceptable: the upstream's request is cut."""
@@ -245,7 +247,17 @@ class Exchange:
         self._unsent = _UNMEASURED
         self._deadline = self._plane.now
 
-    # What the upstream connection tells.
+    # What the upstream connection asks and tells.
+
+    @property
+    def takes_trailers(self) -> bool:
+        """Whether the client said `TE: trailers` (RFC 9110 section 10.1.4)."""
+        for name, value in self._request.headers:
+            if name.lower() == b"te":
+                for coding in value.split(b","):
+                    if coding.strip(b" \t").lower() == b"trailers":
+                        return True
+        return False
 
     def informed(self, head: ResponseHead) -> None:
         """An interim answer came; 100 is the gate's own to give."""
@@ -295,20 +307,32 @@ class Exchange:
         """What came is no answer that could be passed on."""
         self._fail("upstream_bad_response")
 
-    def upstream_lost(self, connection: UpstreamConnection) -> None:
-        """The connection closed before the answer was whole."""
+    def upgrade_unsupported(self) -> None:
+        """The upstream's version of HTTP has no upgrades, and nothing was sent."""
+        self._upstream = None
+        self._sent = False
+        self._fail("upgrade_unsupported")
+
+    def upstream_lost(self, connection: UpstreamSide) -> None:
+        """The connection closed before the answer was whole, or refused to carry the request."""
         self._upstream = None
         self.ready = False
-        # A server may close an idle connection just as the gate uses it. Sending again is safe only
-        # where the server cannot have acted twice (RFC 9110 section 9.2.2), and only for requests
-        # that the gate still holds whole.
-        if (
-            connection.reused
-            and not connection.began
-            and not self._retried
-            and not self._streams
-            and self._request.method in _IDEMPOTENT
-        ):
+        if connection.refused:
+            # RFC 9113 section 8.7: nothing was done with it, whatever the method; so as long as the
+            # gate still holds all of it, it may be sent again, and nothing needs to be paid for it.
+            self._sent = False
+            again = not self._streams or not self._bytes_in
+        else:
+            # A server may close an idle connection just as the gate uses it. Sending again is safe
+            # only where the server cannot have acted twice (RFC 9110 section 9.2.2), and only for
+            # requests that the gate still holds whole.
+            again = (
+                connection.reused
+                and not connection.began
+                and not self._streams
+                and self._request.method in _IDEMPOTENT
+            )
+        if again and not self._retried:
             self._retried = True
             plane = self._plane
             self._deadline = plane.now + plane.slack + plane.upstream.connect_timeout

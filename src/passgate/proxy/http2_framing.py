@@ -115,8 +115,8 @@ def _integer(data: bytes, at: int, mask: int) -> tuple[int, int]:
     return value, at
 
 
-class AnswerEncoder(Encoder):
-    """Encodes answers with a table of at most 4 KiB, however large a one the client offers."""
+class BoundedEncoder(Encoder):
+    """Encodes with a table of at most 4 KiB, however large a one the peer offers."""
 
     @property
     def header_table_size(self) -> int:
@@ -154,7 +154,7 @@ class Framing(H2Connection):
         )
         self.blocks = HeaderBlocks(2 * header_bytes, headers)
         self.decoder = self.blocks
-        self.encoder = AnswerEncoder()
+        self.encoder = BoundedEncoder()
         self.local_settings = Settings(
             client=False,
             initial_values={

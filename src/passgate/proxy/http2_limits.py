@@ -43,15 +43,16 @@ class Budget:
 class Patience:
     """The budgets of one connection. Each method is False once its budget is spent.
 
-    `now` is the plane's clock in seconds.
+    `now` is the plane's clock in seconds; `leniency` says how many times as much an upstream may do
+    as any client.
     """
 
     __slots__ = ("_asides", "_resets", "_updates")
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, leniency: float = 1.0) -> None:
         self._resets = Budget(*_RESETS, now)
-        self._asides = Budget(*_ASIDES, now)
-        self._updates = Budget(*_UPDATES, now)
+        self._asides = Budget(_ASIDES[0] * leniency, _ASIDES[1] * leniency, now)
+        self._updates = Budget(_UPDATES[0] * leniency, _UPDATES[1] * leniency, now)
 
     def reset(self, now: float) -> bool:
         """A stream came to nothing by the client's doing: it reset the stream, or made the gate do
@@ -66,6 +67,10 @@ class Patience:
     def update(self, now: float) -> bool:
         """A WINDOW_UPDATE. What was sent pays for them, byte by byte (CVE-2019-9511)."""
         return self._updates.spend(1.0, now)
+
+    def moved(self) -> None:
+        """A frame of a body went either way: servers measure the path by a PING for each."""
+        self._asides.earn(1.0)
 
     def sent(self, size: int) -> None:
         """So many bytes of DATA went out, and the client may take note of them."""

@@ -16,8 +16,8 @@ from passgate.proxy.request_head import Fault, RequestHead, RequestReader
 Fields = Sequence[tuple[bytes, bytes]]
 
 # RFC 9113 section 8.2.1, and the grammar of RFC 9110 section 5.1 where that is stricter.
-_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]++")
-_VALUE: Final = re.compile(
+FIELD_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]++")
+FIELD_VALUE: Final = re.compile(
     rb"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?"
 )
 _METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++")
@@ -25,7 +25,7 @@ _PATH: Final = re.compile(rb"/[\x21-\x7e]*+")
 
 _PSEUDO: Final = frozenset((b":method", b":scheme", b":authority", b":path"))
 # RFC 9113 section 8.2.2; HTTP2-Settings belongs to the upgrade that RFC 9113 has dropped.
-_CONNECTION: Final = frozenset(
+CONNECTION_FIELDS: Final = frozenset(
     (
         b"connection",
         b"proxy-connection",
@@ -83,7 +83,7 @@ def read_request(
     size = 0
     for name, value in fields:
         size += len(name) + len(value) + _FIELD_OVERHEAD
-        if _VALUE.fullmatch(value) is None:
+        if FIELD_VALUE.fullmatch(value) is None:
             return _BAD_VALUE
         if name[:1] == b":":
             if name not in _PSEUDO:
@@ -93,9 +93,9 @@ def read_request(
             pseudo[name] = value
             continue
         count += 1
-        if _NAME.fullmatch(name) is None:
+        if FIELD_NAME.fullmatch(name) is None:
             return _BAD_NAME
-        if name in _CONNECTION:
+        if name in CONNECTION_FIELDS:
             return _HOP_BY_HOP
         if name == b"cookie":
             # RFC 9113 section 8.2.3: what was split for compression is one header again.
@@ -151,9 +151,9 @@ def trailer_fault(fields: Fields) -> Fault | None:
     """Why a request's trailers are unacceptable, or None; acceptable ones are left out, as over
     HTTP/1.1 (RFC 9110 section 6.5.1, RFC 9113 section 8.1)."""
     for name, value in fields:
-        if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
+        if FIELD_NAME.fullmatch(name) is None or FIELD_VALUE.fullmatch(value) is None:
             return _BAD_TRAILER
-        if name in _CONNECTION or drop_from_trailers(name):
+        if name in CONNECTION_FIELDS or drop_from_trailers(name):
             return _BAD_TRAILER
     return None
 

@@ -132,7 +132,9 @@ class Http2Stream(AnsweringStream):
             else:
                 # What was answered is not taken.
                 self._reset(ErrorCodes.CANCEL)
-        else:
+        elif self._exchange is None or not self._exchange.answering:
+            # Once an answer has begun, bytes either way keep both ways open: a call of gRPC may
+            # listen for as long as its server speaks.
             self._refuse_body(Fault(408, "The request body did not come in time."))
 
     # What is decided.

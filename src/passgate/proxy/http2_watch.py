@@ -41,7 +41,7 @@ class Broken(NamedTuple):
 _NOT_SETTINGS: Final = Broken(ErrorCodes.PROTOCOL_ERROR, "The first frame is not SETTINGS.")
 _ACK_WITH_SETTINGS: Final = Broken(ErrorCodes.FRAME_SIZE_ERROR, "An acknowledgement has settings.")
 _NEVER_WAS: Final = Broken(ErrorCodes.PROTOCOL_ERROR, "A stream was reset that never was.")
-_PUSHED: Final = Broken(ErrorCodes.PROTOCOL_ERROR, "A client cannot push.")
+_PUSHED: Final = Broken(ErrorCodes.PROTOCOL_ERROR, "Nobody may push here.")
 _TOO_MANY: Final = Broken(ErrorCodes.ENHANCE_YOUR_CALM, "Too many frames that carry nothing.")
 _TOO_LARGE: Final = Broken(ErrorCodes.ENHANCE_YOUR_CALM, "A header block is too large.")
 

@@ -221,7 +221,7 @@ class Proxy:
 
     def _make_pool(self, settings: ProxySettings, known: Known) -> UpstreamPool:
         upstream = settings.upstream
-        context = upstream_context(upstream.tls) if upstream.secure else None
+        context = upstream_context(upstream.tls, http2=upstream.http2) if upstream.secure else None
         self._pool = self._plane.pool = UpstreamPool(
             self._plane,
             upstream,

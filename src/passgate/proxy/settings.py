@@ -77,6 +77,7 @@ class UpstreamSettings:
     `first_byte_timeout` runs from the last byte of the request to the first of the answer,
     `idle_timeout` between two bytes either way, `pool_idle` is how long an unused connection is
     kept: shorter than the shortest keep-alive of common servers, so that the gate closes first.
+    With `http2` it is asked over HTTP/2 alone: by ALPN where `secure`, else by prior knowledge.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -91,6 +92,7 @@ class UpstreamSettings:
     balance: str = "least_connections"
     dns_refresh: float = 30.0
     health: UpstreamHealth = field(default_factory=UpstreamHealth)
+    http2: bool = False
 
 
 @dataclass(frozen=True, slots=True)

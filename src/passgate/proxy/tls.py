@@ -24,14 +24,16 @@ def listener_context(tls: ListenTls, *, http2: bool) -> ssl.SSLContext:
     return context
 
 
-def upstream_context(tls: UpstreamTls) -> ssl.SSLContext:
+def upstream_context(tls: UpstreamTls, *, http2: bool = False) -> ssl.SSLContext:
     """The client side: the server's name and chain are verified, against `ca` alone where given.
+
+    It offers HTTP/1.1, or with `http2` HTTP/2 and nothing else.
 
     Raises `OSError` as `listener_context` does.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(["h2"] if http2 else ["http/1.1"])
     if tls.ca is not None:
         context.load_verify_locations(tls.ca)
     else:
@@ -39,6 +41,12 @@ def upstream_context(tls: UpstreamTls) -> ssl.SSLContext:
     if tls.cert is not None:
         context.load_cert_chain(tls.cert, tls.key)
     return context
+
+
+def speaks_http2(transport: asyncio.BaseTransport) -> bool:
+    """Whether the peer has chosen HTTP/2 by ALPN; without TLS it is known to speak it."""
+    tls = transport.get_extra_info("ssl_object")
+    return tls is None or tls.selected_alpn_protocol() == "h2"
 
 
 def ended_in_order(transport: asyncio.Transport) -> bool:

@@ -17,8 +17,10 @@ from passgate.proxy.upstream_address import Address
 from passgate.proxy.upstream_balance import Balance
 from passgate.proxy.upstream_connect import MOST_ATTEMPTS, Opening, connect
 from passgate.proxy.upstream_http1 import UpstreamConnection
+from passgate.proxy.upstream_http2 import Http2Upstream
 from passgate.proxy.upstream_names import Known, Names, Resolve
 from passgate.proxy.upstream_reason import reason_of
+from passgate.proxy.upstream_side import UpstreamSide
 from passgate.proxy.upstream_tally import UpstreamTally
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ _logger = structlog.get_logger("passgate")
 class Waiting(Protocol):
     """What waits for a connection."""
 
-    def connected(self, connection: UpstreamConnection) -> None:
+    def connected(self, connection: UpstreamSide) -> None:
         """Here is one; it is yours."""
 
     def unreachable(self, code: str) -> None:
@@ -67,12 +69,12 @@ class UpstreamPool:
         self._balance = Balance(settings.balance)
         # The idle connections of the only address, and empty for good where there are several: the
         # common case costs no choice.
-        self._only: list[UpstreamConnection] = []
+        self._only: list[UpstreamSide] = []
         self._waiting: deque[Waiting] = deque()
         self._opening: set[Opening] = set()
         self._total = 0
         self._emptied = asyncio.Event()
-        self._open: set[UpstreamConnection] = set()
+        self._open: set[UpstreamSide] = set()
         self._closed = False
         self._names = Names(
             settings.endpoints,
@@ -100,7 +102,7 @@ class UpstreamPool:
         """The host names among the endpoints."""
         return self._names
 
-    def take(self, exchange: Waiting, *, fresh: bool = False) -> UpstreamConnection | None:
+    def take(self, exchange: Waiting, *, fresh: bool = False) -> UpstreamSide | None:
         """A connection for `exchange`, or None: then it is told later, also of a failure.
 
         With `fresh`, idle connections are passed over, unless there is no room for another.
@@ -120,7 +122,7 @@ class UpstreamPool:
         if exchange in self._waiting:
             self._waiting.remove(exchange)
 
-    def release(self, connection: UpstreamConnection) -> None:
+    def release(self, connection: UpstreamSide) -> None:
         """The connection's exchange is over and it can carry another."""
         address = connection.address
         if address.vanished and not (self._closed and self._waiting):
@@ -131,7 +133,7 @@ class UpstreamPool:
             connection.idle_since = self._plane.now
             address.idle.append(connection)
 
-    def forget(self, connection: UpstreamConnection) -> None:
+    def forget(self, connection: UpstreamSide) -> None:
         """The connection is closed."""
         self._total -= 1
         self._open.discard(connection)
@@ -216,7 +218,7 @@ class UpstreamPool:
             self._emptied.clear()
             await self._emptied.wait()
 
-    def _find(self, exchange: Waiting, fresh: bool) -> UpstreamConnection | None:
+    def _find(self, exchange: Waiting, fresh: bool) -> UpstreamSide | None:
         """What `take` does where no connection is at hand, or where it has to choose."""
         balance = self._balance
         if not balance.addresses and not self._names.pending:
@@ -258,7 +260,7 @@ class UpstreamPool:
             self._open_to(address, probe=True)
             address.trial = self
 
-    async def _connect(self, opening: Opening) -> UpstreamConnection:
+    async def _connect(self, opening: Opening) -> UpstreamSide:
         """A connection to the opening's address, or to another one while the time lasts."""
         loop = self._loop
         left = self._settings.connect_timeout
@@ -272,7 +274,7 @@ class UpstreamPool:
             make = partial(self._make, address)
             try:
                 made = await connect(loop, address, self._settings, self._context, timeout, make)
-                return cast("UpstreamConnection", made)
+                return cast("UpstreamSide", made)
             except OSError as error:
                 self.failed(address, "connect", reason_of(error, timeout))
                 opening.tried.append(address)
@@ -287,9 +289,15 @@ class UpstreamPool:
                 opening.address = other
 
     def _make(self, address: Address) -> asyncio.Protocol:
-        return cast("asyncio.Protocol", UpstreamConnection(self._plane, self, address))
+        settings = self._settings
+        side = (
+            Http2Upstream(self._plane, self, address, secure=settings.secure)
+            if settings.http2
+            else UpstreamConnection(self._plane, self, address)
+        )
+        return cast("asyncio.Protocol", side)
 
-    def _opened(self, opening: Opening, task: asyncio.Task[UpstreamConnection]) -> None:
+    def _opened(self, opening: Opening, task: asyncio.Task[UpstreamSide]) -> None:
         self._opening.discard(opening)
         address = opening.address
         if opening.probe and address.trial is self:
@@ -304,7 +312,8 @@ class UpstreamPool:
                     address.trial = connection
                 self.release(connection)
                 return
-            self.failed(address, "connect", "it closed the connection at once")
+            error = connection.fault or "it closed the connection at once"
+            self.failed(address, "connect", error)
         self._total -= 1
         address.total -= 1
         # Each one that was opened stands for one request; that one has its answer now, the others

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from passgate.proxy.settings import Endpoint, UpstreamHealth
 
 if TYPE_CHECKING:
-    from passgate.proxy.upstream_http1 import UpstreamConnection
+    from passgate.proxy.upstream_side import UpstreamSide
 
 _JITTER = 0.25
 
@@ -60,7 +60,7 @@ class Address:
         self.answered_at = float("-inf")
         self.endpoint = endpoint
         self.server_name = server_name
-        self.idle: list[UpstreamConnection] = []
+        self.idle: list[UpstreamSide] = []
         self.total = 0
         self.failures = 0
         self.error = ""
@@ -142,7 +142,7 @@ class Address:
         while self.idle:
             self.idle.pop().close()
 
-    def take_idle(self) -> "UpstreamConnection | None":
+    def take_idle(self) -> "UpstreamSide | None":
         """A connection that can be used at once, and is in use from now on; the last used first."""
         while self.idle:
             connection = self.idle.pop()

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from passgate.proxy.settings import UpstreamSettings
+from passgate.proxy.tls import speaks_http2
 from passgate.proxy.upstream_address import Address
-from passgate.proxy.upstream_http1 import UpstreamConnection
+from passgate.proxy.upstream_reason import NotHttp2Error
+from passgate.proxy.upstream_side import UpstreamSide
 
 MOST_ATTEMPTS: Final = 3
 """How many addresses are tried for one request, at most."""
@@ -31,7 +33,7 @@ class Opening:
         self.address = address
         self.probe = probe
         self.tried: list[Address] = []
-        self.task: asyncio.Task[UpstreamConnection] | None = None
+        self.task: asyncio.Task[UpstreamSide] | None = None
 
 
 async def connect(
@@ -45,7 +47,7 @@ async def connect(
     """A connection to `address` within `timeout` seconds, its TLS handshake included.
 
     Raises `OSError`: `TimeoutError` after `timeout`, `ssl.SSLError` for a peer that cannot prove
-    who it is.
+    who it is, `NotHttp2Error` for one that does not choose HTTP/2 where that is needed.
     """
     endpoint = address.endpoint
     tls: dict[str, Any] = {}
@@ -59,8 +61,11 @@ async def connect(
     async with asyncio.timeout(timeout):
         if endpoint.path is not None:
             path = str(endpoint.path)
-            _, connection = await loop.create_unix_connection(make, path, **tls)
+            transport, connection = await loop.create_unix_connection(make, path, **tls)
         else:
             host, port = endpoint.host, endpoint.port
-            _, connection = await loop.create_connection(make, host, port, **tls)
+            transport, connection = await loop.create_connection(make, host, port, **tls)
+    if settings.http2 and not speaks_http2(transport):
+        transport.abort()
+        raise NotHttp2Error
     return connection

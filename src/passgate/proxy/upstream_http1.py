@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final, cast
 
 from passgate.proxy.chunked import ChunkedReader
 from passgate.proxy.grammar import BREAKS_LINE
-from passgate.proxy.outlet import Outlet
 from passgate.proxy.response_head import CHUNKED, UNTIL_CLOSE, ResponseHead, ResponseReader
 from passgate.proxy.tls import ended_in_order
 from passgate.proxy.unsent import unsent
 from passgate.proxy.upstream_reason import reason_of
+from passgate.proxy.upstream_side import UpstreamSide
 
 if TYPE_CHECKING:
     from passgate.proxy.exchange import Exchange
@@ -33,40 +33,25 @@ _UNTIL_CLOSE: Final = 4
 _TUNNEL: Final = 5
 
 
-class UpstreamConnection(Outlet):
-    """The client side of HTTP/1.1, to one `address`. `gone`: it must not be used any more.
-
-    `began` says whether a byte of the current answer has come, `reused` whether an earlier exchange
-    went over this connection, `idle_since` when the last one ended (the plane's `now`).
-    """
+class UpstreamConnection(UpstreamSide):
+    """The client side of HTTP/1.1, to one `address`."""
 
     __slots__ = (
         "_asked",
         "_chunks",
-        "_exchange",
         "_held",
         "_informational",
         "_keep",
         "_left",
         "_paused",
-        "_pool",
         "_reader",
         "_state",
         "_tunnel",
-        "address",
-        "began",
-        "gone",
-        "idle_since",
-        "pooled",
-        "reused",
     )
 
     def __init__(self, plane: "Plane", pool: "UpstreamPool", address: "Address") -> None:
-        super().__init__(plane)
-        self._pool = pool
-        self.address = address
+        super().__init__(plane, pool, address)
         self._reader = ResponseReader(plane.limits.headers)
-        self._exchange: Exchange | None = None
         self._tunnel: Tunnel | None = None
         self._chunks: ChunkedReader | None = None
         self._held = b""
@@ -76,11 +61,6 @@ class UpstreamConnection(Outlet):
         self._keep = False
         self._paused = False
         self._informational = 0
-        self.began = False
-        self.gone = False
-        self.pooled = False
-        self.reused = False
-        self.idle_since = 0.0
 
     # What the exchange asks for.
 
@@ -94,6 +74,14 @@ class UpstreamConnection(Outlet):
         # Until it is sent at the end of this turn, nothing that comes can be its answer.
         self._asked = request if self._outgoing else b""
 
+    def send(self, data: bytes, *, chunked: bool, last: bool) -> None:
+        """Sends more of a streamed body, as a chunk of its own where it is `chunked`."""
+        if chunked:
+            end = b"0\r\n\r\n" if last else b""
+            data = b"%x\r\n%b\r\n%b" % (len(data), data, end) if data else end
+        if data:
+            self.write(data)
+
     def pause(self) -> None:
         """Stops reading, because the client does not keep up."""
         if not self.gone and not self._paused:
@@ -105,30 +93,6 @@ class UpstreamConnection(Outlet):
         if not self.gone and self._paused:
             self._paused = False
             self._transport.resume_reading()
-
-    def close(self) -> None:
-        """Closes after what was written; tells nobody."""
-        self.gone = True
-        self._exchange = None
-        self.send_now()
-        transport = self._transport
-        if transport.get_write_buffer_size():
-            # A peer that does not read would keep a closing connection for good.
-            asyncio.get_running_loop().call_later(
-                self._plane.upstream.idle_timeout, transport.abort
-            )
-        transport.close()
-
-    def abort(self) -> None:
-        """Closes at once, so that an unfinished request is seen as such; tells nobody."""
-        self.gone = True
-        self._exchange = None
-        self.send_now()  # it counts as sent already, so let it be
-        self._transport.abort()
-
-    def timed_out(self, since: float) -> None:
-        """The exchange has waited since then, too long; it will end this connection."""
-        self._pool.timed_out(self.address, since)
 
     def become_tunnel(self, tunnel: "Tunnel") -> bytes:
         """From now on every byte is `tunnel`'s; returns those that came already."""

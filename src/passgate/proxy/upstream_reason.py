@@ -4,8 +4,14 @@ import os
 import ssl
 
 
+class NotHttp2Error(OSError):
+    """The peer did not choose HTTP/2 by ALPN (RFC 9113 section 3.2)."""
+
+
 def reason_of(error: BaseException | None, timeout: float = 0.0) -> str:
     """Why a connection ended, or none came about within `timeout` seconds."""
+    if isinstance(error, NotHttp2Error):
+        return "it does not speak HTTP/2 (ALPN)"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is refused: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

@@ -68,6 +68,7 @@ ENFORCED: dict[str, Counts] = {
     "upstream.urls": Counts(
         ["http://a", "http://b"], {"upstream": {"url": None, "urls": ["http://c"]}}
     ),
+    "upstream.http2": Counts(True),
     "upstream.balance": Counts("round_robin"),
     "upstream.dns_refresh": Counts("31s"),
     "upstream.health.failures": Counts(4),
