@@ -36,5 +36,3 @@ class RevokedIds:
         if not isinstance(other, RevokedIds):
             return NotImplemented
         return self._hashes == other._hashes
-
-    __hash__ = None  # type: ignore[assignment]  # equal by value, and nobody's key
