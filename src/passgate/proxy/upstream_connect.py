@@ -12,7 +12,7 @@ from typing import Any, Final
 from passgate.proxy.settings import UpstreamSettings
 from passgate.proxy.tls import speaks_http2
 from passgate.proxy.upstream_address import Address
-from passgate.proxy.upstream_reason import NotHttp2Error
+from passgate.proxy.upstream_reason import NOT_HTTP2
 from passgate.proxy.upstream_side import UpstreamSide
 
 MOST_ATTEMPTS: Final = 3
@@ -47,7 +47,7 @@ async def connect(
     """A connection to `address` within `timeout` seconds, its TLS handshake included.
 
     Raises `OSError`: `TimeoutError` after `timeout`, `ssl.SSLError` for a peer that cannot prove
-    who it is, `NotHttp2Error` for one that does not choose HTTP/2 where that is needed.
+    who it is, `NOT_HTTP2` for one that does not choose HTTP/2 where that is needed.
     """
     endpoint = address.endpoint
     tls: dict[str, Any] = {}
@@ -67,5 +67,5 @@ async def connect(
             transport, connection = await loop.create_connection(make, host, port, **tls)
     if settings.http2 and not speaks_http2(transport):
         transport.abort()
-        raise NotHttp2Error
+        raise OSError(NOT_HTTP2, "the peer does not speak HTTP/2")
     return connection
