@@ -5,6 +5,7 @@ gate would miss, and a refused list shows itself by its age. Not compiled, as `l
 """
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ _MAX_AHEAD_S = 86_400
 _STATUS_LIST_TYPE = "statuslist+jwt"
 _CLAIMS = frozenset({"iss", "iat", "exp", "revoked"})
 _PIECE_BYTES = 256 * 1024
+_SHELF_BITS = 4  # so that 8 to 16 hashes are on a shelf
 _ENTRY = frozenset({"kind", "id", "at", "reason"})
 
 
@@ -100,7 +102,13 @@ def packed(hashes: Iterable[int]) -> RevokedIds:
     ascending = array("q")
     for first_bits in range(-128, 128):
         ascending.extend(sorted(set(shelves[first_bits])))
-    return RevokedIds(ascending)
+    bits = max(1, len(ascending).bit_length() - _SHELF_BITS)
+    step, lowest = 1 << (64 - bits), -1 << 63
+    begins = array("I")
+    for shelf in range(1 << bits):
+        begins.append(bisect_left(ascending, lowest + shelf * step, begins[-1] if begins else 0))
+    begins.append(len(ascending))
+    return RevokedIds(ascending, begins, bits)
 
 
 def _read_verified(

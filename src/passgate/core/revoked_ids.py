@@ -1,4 +1,4 @@
-"""Many ids, packed: eight bytes each, however long they are."""
+"""Many ids, packed: nine bytes each, however long they are."""
 
 from array import array
 from bisect import bisect_left
@@ -7,18 +7,26 @@ from bisect import bisect_left
 class RevokedIds:
     """What a list revokes of one kind; `in` tells whether an id is among them.
 
-    Kept is `hash(id)` alone, which every text carries once it was asked for, so that a lookup costs
-    a search in sorted numbers. It is 64 bits of SipHash under a key that the process drew at its
-    start: that an id which is not listed is taken for one of a million has a probability of 5e-14,
-    no sender can choose one for which it is so, and such an id is refused, never let through. Who
-    fixes PYTHONHASHSEED lets ids be chosen that are refused in others' stead, and nothing more.
+    Kept is `hash(id)` alone, which every text carries once it was asked for, in order: on shelves
+    by its first bits, of some eight each, so that a lookup costs the same however many there are,
+    and little more where somebody fills one shelf. It is 64 bits of SipHash under a key that the
+    process drew at its start: that an id which is not listed is taken for one of a million has a
+    probability of 5e-14, no sender can choose one for which it is so, and such an id is refused,
+    never let through. Who fixes PYTHONHASHSEED lets ids be chosen that are refused in others'
+    stead, and nothing more.
     """
 
-    __slots__ = ("_hashes", "_many")
+    __slots__ = ("_begins", "_bits", "_hashes", "_many")
 
-    def __init__(self, hashes: "array[int]") -> None:
-        """Takes over `hashes`, ascending, each once; `passgate.core.revocation.packed` makes it."""
+    def __init__(self, hashes: "array[int]", begins: "array[int]", bits: int) -> None:
+        """Takes over what `passgate.core.revocation.packed` makes.
+
+        `hashes` ascend, each there once. Those with one value of their first `bits` bits are a
+        shelf; where each begins is in `begins`, the lowest first, and after the last the end.
+        """
         self._hashes = hashes
+        self._begins = begins
+        self._bits = bits
         self._many = len(hashes)
 
     def __contains__(self, id_: str) -> bool:
@@ -26,8 +34,11 @@ class RevokedIds:
         if not self._many:
             return False
         wanted = hash(id_)
-        at = bisect_left(self._hashes, wanted)
-        return at < self._many and self._hashes[at] == wanted
+        begins = self._begins
+        shelf = (wanted >> (64 - self._bits)) + (1 << (self._bits - 1))  # half of them are negative
+        end = begins[shelf + 1]
+        at = bisect_left(self._hashes, wanted, begins[shelf], end)
+        return at < end and self._hashes[at] == wanted
 
     def __len__(self) -> int:
         return self._many

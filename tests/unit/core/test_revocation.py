@@ -1,7 +1,7 @@
 """Revocation lists: what is read, what is refused, and which may follow which."""
 
 import json
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from tests.craft import b64, revoked_ids
@@ -19,6 +19,22 @@ from passgate.testing import REMOVED, TestIssuer
 NOW = 1_800_000_000
 LAB = TestIssuer("iss_lab")
 OTHER = TestIssuer("iss_other")
+
+
+class Fixed(str):
+    """A text whose hash is what the test wants, since nobody can find one that has it."""
+
+    __slots__ = ("_hash",)
+
+    def __new__(cls, hashed: int) -> Self:
+        made = super().__new__(cls, "")
+        made._hash = hashed
+        return made
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 KEYS = {LAB.kid: LAB.public_key}
 
 
@@ -204,6 +220,11 @@ def test_a_list_names_no_id_but_its_own_however_many_there_are() -> None:
     assert all(id_ in found for id_ in some)
     assert not any(f"pass_{number}" in found for number in range(3000, 6000))
     assert "pass_0" not in packed(())
+    edges = [-(1 << 63), -2, 0, 1, (1 << 63) - 1]  # no text has the hash -1
+    for hashes in (edges, [*edges, *range(2, 1000)], [*edges, *map(hash, some)]):
+        shelved = packed(hashes)
+        assert all(Fixed(hashed) in shelved for hashed in hashes)
+        assert Fixed(5000) not in shelved
     assert found != some
     assert found == revoked_ids(*reversed(some))
 
