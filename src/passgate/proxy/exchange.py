@@ -30,7 +30,9 @@ class Exchange:
     `body` is the whole request body where the gate holds it; with `streams` it comes through `send`
     instead, while `ready` is true. `request_sent` is true once the request is whole, `bodiless`
     where the answer has no body whatever its head says (HEAD), `last` where the upstream's
-    connection must carry no other exchange after this one.
+    connection must carry no other exchange after this one. `over` once it has ended, which `start`
+    may bring about: whoever holds it asks this, since a compiled method takes what it has just set
+    for what is still there.
     """
 
     __slots__ = (
@@ -41,7 +43,6 @@ class Exchange:
         "_client_full",
         "_deadline",
         "_forward",
-        "_over",
         "_plane",
         "_pool",
         "_request",
@@ -54,6 +55,7 @@ class Exchange:
         "_upstream_full",
         "bodiless",
         "last",
+        "over",
         "ready",
         "request_sent",
     )
@@ -85,7 +87,7 @@ class Exchange:
         self._upstream_full = False
         self._retried = False
         self._sent = False
-        self._over = False
+        self.over = False
         self.bodiless = request.method == "HEAD"
         self.last = request.last
         self.ready = False
@@ -97,7 +99,7 @@ class Exchange:
         upstream = self._pool.take(self)
         if upstream is not None:
             self._send(upstream)
-        elif not self._over:
+        elif not self.over:
             self._deadline = plane.now + plane.slack + plane.upstream.connect_timeout
 
     # What the pool tells.
@@ -177,7 +179,7 @@ class Exchange:
 
     def client_gone(self) -> None:
         """The client closed its connection."""
-        if not self._over:
+        if not self.over:
             self._drop_upstream()
             self._status = self._status or _CLIENT_GONE
             self._end("client_gone")
@@ -198,7 +200,7 @@ class Exchange:
 
     def cut(self) -> None:
         """Ends at once on the gate's own account: revoked, expired, or the gate stops."""
-        if not self._over:
+        if not self.over:
             self._drop_upstream()
             self._end("cut")
             self._client.cut()
@@ -365,7 +367,7 @@ class Exchange:
     # Ends.
 
     def _fail(self, code: str) -> None:
-        if self._over:
+        if self.over:
             return
         self._drop_upstream()
         if self._status:
@@ -395,7 +397,7 @@ class Exchange:
         self._end(outcome)
 
     def _end(self, outcome: str) -> None:
-        self._over = True
+        self.over = True
         self._plane.inflight -= 1
         if self._bytes_in:
             self._forward.record.bytes_in = self._bytes_in

@@ -328,7 +328,7 @@ class ReadingConnection(AnsweringConnection):
         exchange = Exchange(self, self._plane, request, forward, body, streams=incoming is not None)
         self._exchange = exchange
         exchange.start()
-        if self._exchange is not exchange:
+        if exchange.over:
             return  # it has failed already
         if incoming is not None:
             if exchange.ready:

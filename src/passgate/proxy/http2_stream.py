@@ -206,7 +206,7 @@ class Http2Stream(AnsweringStream):
         exchange = Exchange(self, self._plane, request, forward, body, streams=streams)
         self._exchange = exchange
         exchange.start()
-        if self._exchange is exchange and exchange.ready:
+        if not exchange.over and exchange.ready:
             self._await_body()
             self._take()
 
