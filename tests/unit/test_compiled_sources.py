@@ -63,6 +63,33 @@ def constant_tuples_of_floats(tree: ast.AST) -> Iterator[str]:
 
 
 Rule = Callable[[ast.AST], Iterator[str]]
+
+
+def looked_at_again(tree: ast.AST) -> Iterator[str]:
+    """An attribute that was set keeps that type for the rest of a function, to mypy and to mypyc.
+
+    Where a call in between has made it None, to ask which one it is ends in a TypeError.
+    """
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        set_at: dict[str, int] = {}
+        for node in found(ast.Assign, [function]):
+            assert isinstance(node, ast.Assign)
+            for target in node.targets:
+                if isinstance(target, ast.Attribute):
+                    set_at.setdefault(ast.unparse(target), node.lineno)
+        for node in found(ast.Compare, [function]):
+            assert isinstance(node, ast.Compare)
+            asked = ast.unparse(node.left)
+            if (
+                isinstance(node.ops[0], ast.Is | ast.IsNot)
+                and not isinstance(node.comparators[0], ast.Constant)
+                and set_at.get(asked, node.lineno) < node.lineno
+            ):
+                yield f"line {node.lineno}: {asked}"
+
+
 # Those that mypyc knows by their C names.
 _KNOWN = {"bool", "bytearray", "bytes", "dict", "float", "frozenset", "int", "list", "range", "set",
           "str", "tuple", "type"}  # fmt: skip
@@ -84,6 +111,7 @@ RULES: tuple[Rule, ...] = (
     handlers_of_one_name,
     constant_tuples_of_floats,
     fields_of_other_builtins,
+    looked_at_again,
 )
 
 
@@ -100,6 +128,7 @@ def test_compiled_sources_keep(rule: Rule) -> None:
         (suspended_while_handling, "async def f():\n try: g()\n except E:\n  await h()"),
         (suspended_while_handling, "async def f():\n try: g()\n finally:\n  await h()"),
         (handlers_of_one_name, "def f():\n try: g()\n except A as e: 1\n except B as e: 2"),
+        (looked_at_again, "def f():\n a.b = c\n g()\n if a.b is c: 1"),
         (fields_of_other_builtins, "class A:\n a: object"),
         (constant_tuples_of_floats, "A: Final = (1.0, 2.0)"),
     ],
