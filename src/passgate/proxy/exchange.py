@@ -36,6 +36,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_acted",
         "_body",
         "_bytes_in",
         "_bytes_out",
@@ -87,6 +88,7 @@ class Exchange:
         self._upstream_full = False
         self._retried = False
         self._sent = False
+        self._acted = False
         self.over = False
         self.bodiless = request.method == "HEAD"
         self.last = request.last
@@ -322,9 +324,11 @@ class Exchange:
         if connection.refused:
             # RFC 9113 section 8.7: nothing was done with it, whatever the method; so as long as the
             # gate still holds all of it, it may be sent again, and nothing needs to be paid for it.
-            self._sent = False
+            self._sent = self._acted
             again = not self._streams or not self._bytes_in
         else:
+            # What came of this is not known, whatever is said of a second attempt.
+            self._acted = True
             # A server may close an idle connection just as the gate uses it. Sending again is safe
             # only where the server cannot have acted twice (RFC 9110 section 9.2.2), and only for
             # requests that the gate still holds whole.

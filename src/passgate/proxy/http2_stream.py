@@ -164,7 +164,7 @@ class Http2Stream(AnsweringStream):
             self._apply(step)
         elif type(step) is Forward:
             # The client left in the meantime: nothing is forwarded, and that is its outcome.
-            self._plane.enforcement.finished(step, 0, 0, "client_gone", sent=False)
+            self._plane.enforcement.finished(step, 499, 0, "client_gone", sent=False)
 
     def _apply(self, step: Step) -> None:
         if isinstance(step, Forward):

@@ -2,7 +2,7 @@
 
 A write to a socket wakes whoever waits on the other side. Where each request was written on as soon
 as it was decided, a peer on another core woke, worked and slept once per request, and the waking
-took a sixth of the gate's time; now it wakes once, and finds everything.
+took a seventh of the gate's time; now it wakes once, and finds everything.
 """
 
 import asyncio

@@ -88,6 +88,33 @@ def test_what_is_refused_twice_is_not_tried_a_third_time() -> None:
     assert seen.connections == 2
 
 
+def test_a_refusal_of_the_second_attempt_says_nothing_of_the_first() -> None:
+    """The first may have been acted upon before its connection was lost, so it counts as sent."""
+    seen = Conversation()
+
+    def talk(peer: Http2Peer) -> None:
+        first = seen.connections == 1
+        asked = peer.request()
+        assert asked is not None
+        if first:
+            peer.answer(asked.stream)
+            peer.request()  # and gone without a word
+        else:
+            peer.send(REFUSALS["REFUSED_STREAM"](asked.stream))
+
+    with (
+        RawUpstream(speaking(talk, seen)) as upstream,
+        data_plane(upstream.port, http2=True, pool_idle=60.0) as plane,
+        plane.client() as client,
+    ):
+        client.send(GET)
+        assert client.answer().body == b"ok"
+        client.send(GET)
+        assert client.answer().body == b"upstream_bad_response"
+    assert (len(seen.requests), seen.connections) == (3, 2)
+    assert plane.gate.failed == [("upstream_bad_response", True)]
+
+
 def test_a_streamed_body_that_has_begun_is_not_sent_again() -> None:
     """What the gate no longer holds it cannot repeat, even where that would be safe."""
     seen = Conversation()
