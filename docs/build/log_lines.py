@@ -143,7 +143,7 @@ KINDS = (
             Field(
                 "outcome",
                 "text",
-                "`completed` (the answer came whole from the upstream; the client may have left before it took the last of it); `upstream_failed`; `client_gone`; `cut` (passport expired or revoked, an idle tunnel, a rest of the request that was malformed, too large or too slow, which has a `block` line of its own, or the gate ended); `refused` (the log could not be written).",
+                "`completed` (the answer came whole from the upstream, and its last byte was written for the client: over HTTP/1.1 to the socket's buffers, over HTTP/2 within the windows that the client has opened); `upstream_failed`; `client_gone` (it left, took back its request, broke the protocol, or did not take the answer in time); `cut` (passport expired or revoked, an idle tunnel, a rest of the request that was malformed, too large or too slow, which has a `block` line of its own, or the gate ended); `refused` (the log could not be written).",
             ),
             Field(
                 "reason_code",

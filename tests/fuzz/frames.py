@@ -2,8 +2,8 @@
 
 What `tests.fuzz.world` demands of requests, outcomes, memory and ends holds as it stands. Answers
 are streams here: one that the upstream did not end never ends with END_STREAM, one that is
-`completed` does, unless its client would not take it or broke the protocol, which it is told by
-CANCEL, GOAWAY or a reset. Nothing follows the end of a stream.
+`completed` does, unless its client left or broke the protocol of the connection, which it is told
+by GOAWAY or a reset. Nothing follows the end of a stream.
 """
 
 import itertools
@@ -12,7 +12,6 @@ import struct
 from collections import Counter
 
 import hpack
-from h2.errors import ErrorCodes
 from tests.fuzz.memory import Transport
 from tests.fuzz.plan import Plan, make_plan
 from tests.fuzz.recognize import Confused
@@ -37,7 +36,6 @@ from tests.support.http2_client import (
 
 from passgate.proxy.http2_connection import Http2Connection
 
-_CANCEL = struct.pack(">I", ErrorCodes.CANCEL)
 _LOST = -1  # stands for all streams, where GOAWAY names an error
 _PATHS = ("/x", "/x", "/x", "/judged", "/wait", "/deny", "/a/../b", "*", "")
 _METHODS = ("GET", "GET", "POST", "POST", "PUT", "HEAD", "CONNECT")
@@ -212,6 +210,4 @@ class FrameWorld(World):
                 ended[numbers.get(stream, 0)] = "whole"
             elif kind == RST_STREAM:
                 over.add(stream)
-                if body == _CANCEL:
-                    ended.setdefault(numbers.get(stream, 0), "not taken")
         return begun, ended

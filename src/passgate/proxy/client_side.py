@@ -16,6 +16,8 @@ class ClientSide(Protocol):
     An exchange tells either one whole answer, or a beginning, any number of pieces and an end; or
     it comes to nothing and says so by `respond` or `cut`. `answer_whole`, `answer_ends`, `respond`
     and `cut` are the last that it says: the client may begin another exchange within the call.
+    One whose answers wait for its windows says itself when the end of one has left
+    (`Exchange.delivered`); until then `cut` may still follow.
     `lines` are the gate's own header lines for the final answer, each ending in CRLF.
     """
 

@@ -30,9 +30,11 @@ class Exchange:
     `body` is the whole request body where the gate holds it; with `streams` it comes through `send`
     instead, while `ready` is true. `request_sent` is true once the request is whole, `bodiless`
     where the answer has no body whatever its head says (HEAD), `last` where the upstream's
-    connection must carry no other exchange after this one. `over` once it has ended, which `start`
-    may bring about: whoever holds it asks this, since a compiled method takes what it has just set
-    for what is still there.
+    connection must carry no other exchange after this one. With `delivers` the client's side says
+    when the end of the answer has left (`delivered`), and until then the exchange is not over; else
+    it is with the last of the answer, which is written within the call. `over` once it has ended,
+    which `start` may bring about: whoever holds it asks this, since a compiled method takes what it
+    has just set for what is still there.
     """
 
     __slots__ = (
@@ -43,6 +45,7 @@ class Exchange:
         "_client",
         "_client_full",
         "_deadline",
+        "_delivers",
         "_forward",
         "_plane",
         "_pool",
@@ -70,6 +73,7 @@ class Exchange:
         body: bytes | None,
         *,
         streams: bool,
+        delivers: bool = False,
     ) -> None:
         self._client = client
         self._plane = plane
@@ -78,6 +82,7 @@ class Exchange:
         self._forward = forward
         self._body = body
         self._streams = streams
+        self._delivers = delivers
         self._upstream: UpstreamSide | None = None
         self._deadline = 0.0
         self._status = 0
@@ -179,8 +184,13 @@ class Exchange:
             self._end("cut")
             self._client.respond(answer)
 
+    def delivered(self) -> None:
+        """The end of the answer has left."""
+        if not self.over:
+            self._end("completed")
+
     def client_gone(self) -> None:
-        """The client closed its connection."""
+        """The client closed its connection, or does not take the answer."""
         if not self.over:
             self._drop_upstream()
             self._status = self._status or _CLIENT_GONE
@@ -276,8 +286,11 @@ class Exchange:
             # The connection may carry another exchange already: a client that does not keep up
             # with what is written from here on must not pause it.
             self._upstream = None
-            # What was reserved is settled before the client can ask for more.
-            self._end("completed")
+            if self._delivers:
+                self._deadline = 0.0  # from here on the client's time runs, not the upstream's
+            else:
+                # What was reserved is settled before the client can ask for more.
+                self._end("completed")
             self._client.answer_whole(head, self._forward.answer_headers, data)
         else:
             self._client.answer_begins(head, self._forward.answer_headers, data)
@@ -296,7 +309,10 @@ class Exchange:
         """The last of the answer's body came, and its trailers."""
         self._upstream = None  # as for a whole answer: no longer this exchange's to pause
         self._bytes_out += len(data)
-        self._end("completed")
+        if self._delivers:
+            self._deadline = 0.0
+        else:
+            self._end("completed")
         self._client.answer_ends(data, trailers)
 
     def switched(self, connection: UpstreamConnection, head: ResponseHead) -> None:

@@ -1,7 +1,7 @@
 """What is answered on one HTTP/2 stream: the upstream's answer, or the gate's own.
 
 An answer that the client does not take stops its upstream, and one that is not whole ends in
-RST_STREAM.
+RST_STREAM. An exchange is over when the end of its answer has left, not when the gate has it.
 """
 
 from collections.abc import Callable, Sequence
@@ -77,7 +77,6 @@ class AnsweringStream:
 
     def answer_whole(self, head: ResponseHead, lines: bytes, data: bytes) -> None:
         """Sends the upstream's answer, as far as the client's window has room."""
-        self._exchange = None
         self._answered()
         self._begin_answer(head, lines, end=not data)
         if data:
@@ -98,7 +97,6 @@ class AnsweringStream:
 
     def answer_ends(self, data: bytes, trailers: Sequence[tuple[bytes, bytes]]) -> None:
         """Sends the last of an answer."""
-        self._exchange = None
         self._answered()
         self._out.put(data)
         self._out.end(trailers)
@@ -193,7 +191,7 @@ class AnsweringStream:
     def _regulate(self) -> None:
         """Has the upstream wait while the client does not keep up."""
         exchange = self._exchange
-        if exchange is None:
+        if exchange is None or self._state == ANSWERED:
             return
         if self._full:
             if self._out.size <= _OUT_LOW:
@@ -232,6 +230,10 @@ class AnsweringStream:
         """The answer's last frame is written."""
         self.over = True
         self._deadline = 0.0
+        exchange = self._exchange
+        if exchange is not None:
+            self._exchange = None
+            exchange.delivered()
         if not self._ended:
             # RFC 9113 section 8.1: a client that still sends its request is asked to stop.
             self._connection.reset(self, self._close_code)

@@ -131,6 +131,10 @@ class Http2Stream(AnsweringStream):
                 self._deadline = now + self._plane.limits.body_idle_timeout
             else:
                 # What was answered is not taken.
+                exchange = self._exchange
+                if exchange is not None:
+                    self._exchange = None
+                    exchange.client_gone()
                 self._reset(ErrorCodes.CANCEL)
         elif self._exchange is None or not self._exchange.answering:
             # Once an answer has begun, bytes either way keep both ways open: a call of gRPC may
@@ -203,7 +207,9 @@ class Http2Stream(AnsweringStream):
                 streams = True
         self._case = None
         self._state = FORWARDING
-        exchange = Exchange(self, self._plane, request, forward, body, streams=streams)
+        exchange = Exchange(
+            self, self._plane, request, forward, body, streams=streams, delivers=True
+        )
         self._exchange = exchange
         exchange.start()
         if not exchange.over and exchange.ready:
