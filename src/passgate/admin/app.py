@@ -14,6 +14,7 @@ from passgate.admin.operations import Operations, RecordQuery
 ROLES = {"viewer": 1, "approver": 2, "admin": 3}
 """Each role may do what those below it may."""
 
+# By the path as it is routed, such as /api/holds/{id}; what is not here is for admins alone.
 _ROUTE_ROLES: Mapping[tuple[str, str], str] = {
     ("GET", "/api/trust"): "viewer",
     ("GET", "/api/records"): "viewer",
@@ -84,6 +85,18 @@ class _Admin:
     def _refused(self, request: web.Request) -> web.Response | None:
         if not self._tokens:
             return _problem(404, "The admin API is off; admin.token turns it on.")
+        holder = self.holder(request)
+        if holder is None:
+            return _unauthorized("The admin API needs one of its bearer tokens.")
+        resource = request.match_info.route.resource
+        path = request.path if resource is None else resource.canonical
+        needed = _ROUTE_ROLES.get((request.method, path), "admin")
+        if ROLES[holder.role] < ROLES[needed]:
+            return _problem(403, f"This needs the role {needed}.")
+        return None
+
+    def holder(self, request: web.Request) -> Token | None:
+        """Whose token a request presents."""
         presented = _bearer(request)
         holder = None
         for token in self._tokens:
@@ -91,12 +104,7 @@ class _Admin:
             # secret is nobody's: it would let in whoever presents nothing.
             if hmac.compare_digest(token.secret, presented) and presented:
                 holder = token
-        if holder is None:
-            return _unauthorized("The admin API needs one of its bearer tokens.")
-        needed = _ROUTE_ROLES.get((request.method, request.path), "admin")
-        if ROLES[holder.role] < ROLES[needed]:
-            return _problem(403, f"This needs the role {needed}.")
-        return None
+        return holder
 
     async def livez(self, _: web.Request) -> web.Response:
         """200 while the process turns; says nothing about its neighbours."""
