@@ -53,6 +53,7 @@ def record(number: int = 0, **changes: Any) -> Record:
         ),
         evaluated=(("core:rate:max_per_minute", "charged"),),
         catalog="sha256:aa",
+        catalog_version=3,
         policy="sha256:bb",
         trust_age_s=4,
         trace_id="4bf92f3577b34da6a3ce929d0e0e4736",

@@ -71,6 +71,12 @@ KINDS = (
             Field("agent_id", "text", "`sub` of the verified passport.", always=False),
             Field("catalog", "text", "The hash of the catalog in force.", always=False),
             Field(
+                "catalog_version",
+                "integer",
+                "Its version; 0 where it is served from its file, unpublished.",
+                always=False,
+            ),
+            Field(
                 "charges",
                 "list of `{amount, counter}`",
                 "What it takes from which counter; where it is refused, what it would have taken.",
@@ -91,7 +97,7 @@ KINDS = (
             Field(
                 "facts",
                 "object",
-                "What the route declares and was read: `route`, `amount`, `currency`, `vendor`, `resource`, `domain`, `content_type`, `body_bytes`; and `client_certificate`, the name in the verified certificate of the connection's client.",
+                "What the route declares and was read: `route`, `amount`, `currency`, `vendor`, `resource`, `domain`, `content_type`, `body_bytes`; `client_certificate`, the name in the verified certificate of the connection's client; `terms`, the hash of the catalog whose terms count, where the passport is pinned to an older one.",
                 always=False,
             ),
             _GATE,

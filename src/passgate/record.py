@@ -39,6 +39,7 @@ class Record:
     charges: tuple[Charge, ...]
     evaluated: tuple[tuple[str, str], ...]
     catalog: str
+    catalog_version: int
     policy: str
     trust_age_s: int
     trace_id: str
@@ -75,6 +76,7 @@ class Record:
         charges: tuple[Charge, ...] = (),
         evaluated: tuple[tuple[str, str], ...] = (),
         catalog: str = "",
+        catalog_version: int = 0,
         policy: str = "",
         trust_age_s: int = 0,
         trace_id: str = "",
@@ -108,6 +110,7 @@ class Record:
         self.charges = charges
         self.evaluated = evaluated
         self.catalog = catalog
+        self.catalog_version = catalog_version
         self.policy = policy
         self.trust_age_s = trust_age_s
         self.trace_id = trace_id

@@ -1,14 +1,20 @@
-"""The catalog: which actions the gate offers, and on what terms. Check 12."""
+"""The catalog: which actions the gate offers, and on what terms. Check 12.
+
+One version is in force. A passport that is pinned to an older one keeps that version's terms, and
+nothing else of it: membership and limits hold in both.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
 import rfc8785
 
-from passgate.core.constraints import parse_constraints
+from passgate.core.constraints import CONSTRAINTS, parse_constraints
 from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
+from passgate.core.constraints.sets import merge
+from passgate.core.generations import Generations
 from passgate.core.jws import is_name
 from passgate.core.passport import CatalogPin
 from passgate.core.reasons import Refusal
@@ -21,6 +27,9 @@ RISK_LEVELS: Final = ("low", "medium", "high", "critical")
 UNPUBLISHED: Final = 0
 """The version of a catalog that is served from its file alone."""
 
+_FIRST_TERM: Final = 80
+"""Where terms begin in the order of constraints."""
+
 _MEMBERS: Final = frozenset(
     ("key", "display_name", "description", "risk_level", "min_trust_tier", "constraints")
 )
@@ -28,7 +37,14 @@ _MEMBERS: Final = frozenset(
 _OTHER_CATALOG: Final = Refusal(
     "catalog_mismatch", "The passport is pinned to a catalog that this gate does not serve."
 )
+_TOO_OLD: Final = Refusal(
+    "catalog_mismatch",
+    "The passport is pinned to a version of the catalog that this gate no longer honours.",
+)
 _NOT_OFFERED: Final = Refusal("action_not_in_catalog")
+_NOT_AGREED: Final = Refusal(
+    "action_not_in_catalog", "The catalog that the passport is pinned to does not offer this."
+)
 _LOW_TIER: Final = Refusal(
     "constraint_violated",
     "The catalog offers this action to a higher trust tier only.",
@@ -38,25 +54,38 @@ _LOW_TIER: Final = Refusal(
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """One action on offer. `price_cents` is for one call, None where none is stated."""
+    """One action on offer. `price_cents` is for one call, None where none is stated.
+
+    `authored` is the entry as it stands in the document.
+    """
 
     key: str
     constraints: ConstraintSet
     min_tier: str = "L0"
     price_cents: int | None = None
+    authored: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What the gate offers, by action. `content_hash` is `sha256:<hex>` of the RFC 8785 bytes.
+    """What the gate offers, by action, in the order in which it was authored.
 
-    `document` is the catalog as authored, which the hash is of.
+    `content_hash` is `sha256:<hex>` of the RFC 8785 bytes of what was published, or of the document
+    where it is served from its file. `older` are the versions published before, by their hashes;
+    pins to versions below `min_version` are not honoured.
     """
 
     entries: Mapping[str, CatalogEntry]
     content_hash: str
-    document: Mapping[str, Any]
     version: int = UNPUBLISHED
+    older: "Mapping[str, Catalog]" = field(default_factory=dict, compare=False, repr=False)
+    min_version: int = UNPUBLISHED
+
+    def pinned(self, pin: CatalogPin) -> "Catalog | None":
+        """The version that a pin names by both number and hash, if it was ever in force."""
+        same = pin.content_hash == self.content_hash
+        found = self if same else self.older.get(pin.content_hash)
+        return found if found is not None and found.version == pin.version else None
 
 
 def parse_catalog(document: object) -> Catalog:
@@ -89,7 +118,12 @@ def parse_catalog(document: object) -> Catalog:
         raise ValueError(
             f"the catalog has no canonical JSON form: {inexpressible}"
         ) from inexpressible
-    return Catalog(entries, "sha256:" + sha256(canonical).hexdigest(), document)
+    return Catalog(entries, content_hash(canonical))
+
+
+def content_hash(canonical: bytes) -> str:
+    """What a pin names a catalog by: `sha256:<hex>` of its RFC 8785 bytes."""
+    return "sha256:" + sha256(canonical).hexdigest()
 
 
 def _entry(item: object) -> CatalogEntry:
@@ -115,7 +149,7 @@ def _entry(item: object) -> CatalogEntry:
     constraints = parse_constraints(authored) if authored else NO_CONSTRAINTS
     if constraints.unknown:
         raise ValueError(f"nothing here enforces {constraints.unknown[0]!r}")
-    return CatalogEntry(key, constraints, min_tier, constraints.values.get(PRICE))
+    return CatalogEntry(key, constraints, min_tier, constraints.values.get(PRICE), item)
 
 
 def check_catalog(
@@ -125,23 +159,84 @@ def check_catalog(
     action: str,
     tier: str = "",
 ) -> Refusal | None:
-    """Check 12: the passport's pin for this gate is the current catalog, and the action is in it.
+    """Check 12: the passport's pin for this gate is honoured, and the action is offered to it.
 
-    `tier` is that of the passport's issuer, "" for an anonymous request, which is below all. No
-    catalog offers everything, and no pin can hold to it.
+    `tier` is that of the passport's issuer, "" for an anonymous request, which is below all. What
+    is offered must be so in the catalog in force and in the one of the pin. No catalog offers
+    everything, and no pin can hold to it.
     """
-    pin = pins.get(gate_id)
+    pin = pins.get(gate_id) if pins else None
     if catalog is None:
         return None if pin is None else _OTHER_CATALOG
-    if pin is not None and (
-        pin.version != catalog.version or pin.content_hash != catalog.content_hash
-    ):
-        return _OTHER_CATALOG
+    if pin is not None:
+        agreed = catalog.pinned(pin)
+        if agreed is None:
+            return _OTHER_CATALOG
+        if agreed.version < catalog.min_version:
+            return _TOO_OLD
+        if agreed is not catalog:
+            entry = agreed.entries.get(action)
+            if entry is None:
+                return _NOT_AGREED
+            if _is_above(entry, tier):
+                return _LOW_TIER
     entry = catalog.entries.get(action)
     if entry is None:
         return _NOT_OFFERED
-    if entry.min_tier != "L0" and (
+    return _LOW_TIER if _is_above(entry, tier) else None
+
+
+def _is_above(entry: CatalogEntry, tier: str) -> bool:
+    return entry.min_tier != "L0" and (
         tier not in TIERS or TIERS.index(tier) < TIERS.index(entry.min_tier)
-    ):
-        return _LOW_TIER
-    return None
+    )
+
+
+def offered_to(
+    pins: Mapping[str, CatalogPin], gate_id: str, catalog: Catalog | None, action: str
+) -> CatalogEntry | None:
+    """What counts for a passport of these pins: the terms it was pinned to, and the limits of both.
+
+    None without a catalog, and for what check 12 refuses.
+    """
+    if catalog is None:
+        return None
+    entry = catalog.entries.get(action)
+    pin = pins.get(gate_id) if pins else None
+    if entry is None or pin is None or pin.content_hash == catalog.content_hash:
+        return entry
+    agreed = catalog.older.get(pin.content_hash)
+    kept = None if agreed is None else agreed.entries.get(action)
+    return None if kept is None else _with_terms_of(kept, entry)
+
+
+_joined: Final[Generations[tuple[int, int], tuple[CatalogEntry, CatalogEntry, CatalogEntry]]] = (
+    Generations(1024)
+)
+
+
+def _with_terms_of(kept: CatalogEntry, entry: CatalogEntry) -> CatalogEntry:
+    """The limits of both entries, and the terms of `kept` alone, also those that it lacks."""
+    if kept is entry:
+        return entry
+    # One for all passports of a pin. By identity, since values are no keys; the pair is kept too,
+    # so that neither number becomes another entry's.
+    known = _joined.find((id(kept), id(entry)))
+    if known is None:
+        limits = ConstraintSet(
+            {
+                key: value
+                for key, value in entry.constraints.values.items()
+                if CONSTRAINTS[key].order < _FIRST_TERM
+            }
+        )
+        both = CatalogEntry(
+            entry.key,
+            merge(limits, kept.constraints),
+            max(entry.min_tier, kept.min_tier),
+            kept.price_cents,
+            entry.authored,
+        )
+        known = kept, entry, both
+        _joined.keep((id(kept), id(entry)), known)
+    return known[2]

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Final
 
 from passgate.core.anonymous import judge_anonymous, judge_price
-from passgate.core.catalog import CatalogEntry, check_catalog
+from passgate.core.catalog import CatalogEntry, check_catalog, offered_to
 from passgate.core.constraints import Compiled, compile_owed, merge
 from passgate.core.constraints.base import Charge, ConstraintSet, Hold
 from passgate.core.constraints.subjects import (
@@ -25,7 +25,7 @@ from passgate.core.constraints.subjects import (
 from passgate.core.declared import read_facts
 from passgate.core.facts import NO_FACTS, Facts
 from passgate.core.instant import Instant
-from passgate.core.passport import Passport
+from passgate.core.passport import CatalogPin, Passport
 from passgate.core.permissions import covering, judge_grants
 from passgate.core.policy import Mark, Policy
 from passgate.core.reasons import Refusal
@@ -41,6 +41,7 @@ from passgate.core.verification import (
 from passgate.core.verified_cache import VerifiedCache
 
 _MAX_MEMO: Final = 64
+_NO_PINS: Final[Mapping[str, CatalogPin]] = {}
 
 
 @dataclass(init=False, slots=True)
@@ -118,7 +119,7 @@ class Decision:
 class Derived:
     """What follows from one passport and one action under one policy, whatever the request says.
 
-    `mark` is the policy's own.
+    `mark` is the policy's own. `offered` is the catalog's entry whose terms count: see `offer_of`.
     """
 
     mark: Mark
@@ -126,6 +127,7 @@ class Derived:
     issuer_constraints: ConstraintSet
     denied: Refusal | None
     compiled: Compiled | None
+    offered: CatalogEntry | None = None
 
 
 def decide(
@@ -189,7 +191,8 @@ def decide(
     if route is not None and route.judges_body and request.body is None:
         plan.needs_body = True
         return plan
-    price = None if policy.catalog is None else price_of(policy, action)
+    offered = derived.offered
+    price = None if offered is None else offered.price_cents
     facts = read_facts(route, request, plan.params, price)
     if isinstance(facts, Refusal):
         plan.refusal = facts
@@ -258,15 +261,19 @@ def _evaluate(plan: Plan, compiled: Compiled, request: Request, now: Instant) ->
         plan.hold = found.holds[0]
 
 
-def offer_of(policy: Policy, action: str) -> CatalogEntry | None:
-    """The catalog's entry for `action`, if there is a catalog and it has one."""
-    catalog = policy.catalog
-    return None if catalog is None else catalog.entries.get(action)
+def offer_of(policy: Policy, action: str, passport: Passport | None = None) -> CatalogEntry | None:
+    """What the catalog offers `passport` for `action`: its terms are those that count.
+
+    A passport that is pinned to an older version keeps that version's terms, with the limits of
+    both. None without a catalog, and where no such thing is on offer.
+    """
+    pins = _NO_PINS if passport is None else passport.pins
+    return offered_to(pins, policy.gate_id, policy.catalog, action)
 
 
-def price_of(policy: Policy, action: str) -> int | None:
-    """What the catalog says that one call costs, in cents."""
-    offered = offer_of(policy, action)
+def price_of(policy: Policy, action: str, passport: Passport | None = None) -> int | None:
+    """What the catalog says that one call costs `passport`, in cents."""
+    offered = offer_of(policy, action, passport)
     return None if offered is None else offered.price_cents
 
 
@@ -302,12 +309,12 @@ def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> D
             if entry.constraints:
                 subject = subject_of_permission(passport.issuer, passport.id, entry.pattern)
                 owed.append((subject, entry.constraints))
-        offered = offer_of(policy, action)
+        offered = offer_of(policy, action, passport)
         if offered is not None and offered.constraints:
             subject = subject_of_catalog(passport.issuer, passport.agent, action)
             owed.append((subject, offered.constraints))
         derived = Derived(
-            policy.mark, issuer.permissions, issuer.constraints, None, compile_owed(owed)
+            policy.mark, issuer.permissions, issuer.constraints, None, compile_owed(owed), offered
         )
     memo.keep(action, derived, _MAX_MEMO)
     return derived

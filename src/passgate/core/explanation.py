@@ -148,7 +148,9 @@ def _declared(
         return given
     if needs_body(plan.route) and request.body is None:
         return None
-    return read_facts(plan.route, request, plan.params, price_of(policy, plan.action))
+    return read_facts(
+        plan.route, request, plan.params, price_of(policy, plan.action, plan.passport)
+    )
 
 
 def _explain_anonymous(

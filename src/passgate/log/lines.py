@@ -98,6 +98,7 @@ class Lines:
             record.access_mode,
             record.tier,
             record.catalog,
+            record.catalog_version,
             record.cost_cents,
             record.enforced,
         )
@@ -129,8 +130,8 @@ class Lines:
             ids = f',"passport_hash":"{record.passport_hash}"'
             quotes += 4
         if record.catalog:
-            catalog = f',"catalog":"{record.catalog}"'
-            quotes += 4
+            catalog = f',"catalog":"{record.catalog}","catalog_version":{record.catalog_version}'
+            quotes += 6
         largest = record.cost_cents
         if record.charges:
             for charge in record.charges:
@@ -329,6 +330,8 @@ class Lines:
             "trace_id": record.trace_id,
         }
         members.update((name, value) for name, value in optional.items() if value)
+        if record.catalog:
+            members["catalog_version"] = record.catalog_version
         return _general("decision", seq, stamp(record.at.wall), members)
 
     def _hidden(self, query: bytes) -> str:

@@ -40,8 +40,14 @@ def describe(
         record.access_mode = plan.access
         if plan.credential:
             record.passport_hash = plan.credential_digest()
-    if policy.catalog is not None:
-        record.catalog = policy.catalog.content_hash
+    catalog = policy.catalog
+    if catalog is not None:
+        record.catalog = catalog.content_hash
+        record.catalog_version = catalog.version
+        if passport is not None and passport.pins:
+            pin = passport.pins.get(policy.gate_id)
+            if pin is not None and pin.content_hash in catalog.older:
+                facts["terms"] = pin.content_hash
     declared = plan.facts
     record.cost_cents = declared.cost_cents
     if declared.amount is not None:

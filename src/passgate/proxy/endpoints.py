@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from passgate import __version__
-from passgate.core.catalog import check_catalog
+from passgate.core.catalog import Catalog, check_catalog
 from passgate.core.decision import conclude, derive
 from passgate.core.explanation import explain
 from passgate.core.facts import NO_FACTS
@@ -235,19 +235,22 @@ def _owed(passport: Passport, claims: dict[str, Any], action: str, world: World)
         if isinstance(entry, dict) and covers(entry["permission_key"], action)
     }
     catalog = world.policy.catalog
-    offered: Any = {}
-    if catalog is not None:
-        for listed in catalog.document["permissions"]:
-            if listed["key"] == action:
-                offered = listed.get("constraints", {})
+    pin = passport.pins.get(world.policy.gate_id)
+    agreed = None if catalog is None or pin is None else catalog.pinned(pin)
     owed = {
         "gate": world.gate_constraints,
         "issuer": world.issuer_constraints.get(passport.issuer, {}),
-        "catalog": offered,
+        "catalog": _authored(catalog, action),
+        "pinned_catalog": {} if agreed is catalog else _authored(agreed, action),
         "passport": claims.get("constraints", {}),
         "permissions": {pattern: limits for pattern, limits in entries.items() if limits},
     }
     return {origin: limits for origin, limits in owed.items() if limits}
+
+
+def _authored(catalog: Catalog | None, action: str) -> Any:
+    entry = None if catalog is None else catalog.entries.get(action)
+    return {} if entry is None else entry.authored.get("constraints", {})
 
 
 def _known_actions(policy: Policy) -> list[str]:

@@ -1,11 +1,12 @@
 """The catalog: what is offered, and check 12."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import rfc8785
 
-from passgate.core.catalog import check_catalog, parse_catalog
+from passgate.core.catalog import Catalog, check_catalog, offered_to, parse_catalog
 from passgate.core.passport import CatalogPin
 
 DOCUMENT: dict[str, Any] = {
@@ -32,7 +33,7 @@ def test_a_catalog_is_what_was_authored() -> None:
     assert CATALOG.entries["api:export"].min_tier == "L2"
     assert CATALOG.entries["api:free"].price_cents is None
     assert CATALOG.version == 0
-    assert CATALOG.document is DOCUMENT
+    assert [entry.authored for entry in CATALOG.entries.values()] == DOCUMENT["permissions"]
 
 
 def test_the_hash_is_of_the_canonical_bytes() -> None:
@@ -151,3 +152,142 @@ def test_an_action_that_is_not_offered_is_refused() -> None:
 def test_a_lower_tier_is_refused(tier: str, code: str | None) -> None:
     assert check("api:export", tier=tier) == code
     assert check("api:free", tier=tier) is None
+
+
+def published(version: int, *entries: dict[str, Any], older: tuple[Catalog, ...] = ()) -> Catalog:
+    """A version as the gate publishes it; its hash is made of its number."""
+    return Catalog(
+        parse_catalog({"permissions": list(entries)}).entries,
+        f"sha256:{version:064}",
+        version,
+        {each.content_hash: each for each in older},
+    )
+
+
+def entry(key: str = "api:search", tier: str = "L0", **constraints: int) -> dict[str, Any]:
+    """One entry; `__` in a name stands for a colon."""
+    named = {name.replace("__", ":"): value for name, value in constraints.items()}
+    return {"key": key, "min_trust_tier": tier, "constraints": named}
+
+
+FIRST = published(
+    1,
+    entry(core__pricing__per_call_cents=5, core__rate__max_per_minute=9),
+    entry("api:gone"),
+    entry("api:strict", tier="L2"),
+    entry("api:free"),
+)
+SECOND = published(
+    2,
+    entry(
+        core__pricing__per_call_cents=8,
+        core__pricing__free_tier_calls=3,
+        core__rate__max_per_minute=3,
+        core__rate__max_per_hour=20,
+    ),
+    entry("api:new"),
+    entry("api:strict"),
+    entry("api:free", tier="L3", core__pricing__per_call_cents=1),
+    older=(FIRST,),
+)
+AT_FIRST = {"gate_a": CatalogPin(1, FIRST.content_hash)}
+AT_SECOND = {"gate_a": CatalogPin(2, SECOND.content_hash)}
+
+
+def judged(
+    pins: dict[str, CatalogPin], action: str, tier: str = "L1", catalog: Catalog = SECOND
+) -> str | None:
+    refusal = check_catalog(pins, "gate_a", catalog, action, tier)
+    return None if refusal is None else refusal.code
+
+
+@pytest.mark.parametrize("pins", [{}, AT_FIRST, AT_SECOND])
+def test_a_pin_to_any_published_version_is_good(pins: dict[str, CatalogPin]) -> None:
+    """Old terms are kept as long as the version is honoured."""
+    assert judged(pins, "api:search") is None
+
+
+@pytest.mark.parametrize(
+    ("version", "content_hash"),
+    [
+        (1, SECOND.content_hash),
+        (2, FIRST.content_hash),
+        (0, FIRST.content_hash),
+        (3, "sha256:" + "3" * 64),
+        (1, FIRST.content_hash.upper()),
+        (1, FIRST.content_hash.removeprefix("sha256:")),
+        (1, ""),
+    ],
+)
+def test_number_and_hash_of_a_pin_belong_together(version: int, content_hash: str) -> None:
+    """Neither a known number nor a known hash is enough."""
+    pin = {"gate_a": CatalogPin(version, content_hash)}
+    assert judged(pin, "api:search") == "catalog_mismatch"
+
+
+@pytest.mark.parametrize(("least", "code"), [(0, None), (1, None), (2, "catalog_mismatch")])
+def test_versions_below_the_least_are_not_honoured(least: int, code: str | None) -> None:
+    """`catalog.min_version` refuses older pins, and those alone."""
+    catalog = replace(SECOND, min_version=least)
+    assert judged(AT_FIRST, "api:search", catalog=catalog) == code
+    assert judged(AT_SECOND, "api:search", catalog=catalog) is None
+    assert judged({}, "api:search", catalog=catalog) is None
+
+
+def test_membership_holds_in_both_versions() -> None:
+    """A pin neither keeps what was taken away nor gives what came later."""
+    assert judged(AT_FIRST, "api:gone") == "action_not_in_catalog"
+    assert judged(AT_FIRST, "api:new") == "action_not_in_catalog"
+    assert judged({}, "api:new") is None
+
+
+def test_the_tier_holds_in_both_versions() -> None:
+    """A pin keeps no lower tier, and a lower tier since does not help a pin."""
+    assert judged(AT_FIRST, "api:strict") == "constraint_violated"
+    assert judged({}, "api:strict") is None
+    assert judged(AT_FIRST, "api:free") == "constraint_violated"
+    assert judged(AT_FIRST, "api:free", "L3") is None
+
+
+def test_a_pin_keeps_its_terms_and_owes_the_limits_of_both() -> None:
+    """The price is the old one, and nothing of the new terms comes in beside it."""
+    offered = offered_to(AT_FIRST, "gate_a", SECOND, "api:search")
+    assert offered is not None
+    assert offered.price_cents == 5
+    assert offered.constraints.values == {
+        "core:pricing:per_call_cents": 5,
+        "core:rate:max_per_minute": 3,
+        "core:rate:max_per_hour": 20,
+    }
+    assert offered_to(AT_FIRST, "gate_a", SECOND, "api:search") is offered
+
+
+def test_what_was_free_stays_free() -> None:
+    """A price that came later is no term of an older pin."""
+    offered = offered_to(AT_FIRST, "gate_a", SECOND, "api:free")
+    assert offered is not None
+    assert offered.price_cents is None
+    assert offered.min_tier == "L3"
+    assert not offered.constraints
+
+
+@pytest.mark.parametrize("pins", [{}, AT_SECOND, {"gate_b": CatalogPin(1, FIRST.content_hash)}])
+def test_everybody_else_has_the_catalog_in_force(pins: dict[str, CatalogPin]) -> None:
+    """Without a pin for this gate, or with one to it, its own entry counts."""
+    assert offered_to(pins, "gate_a", SECOND, "api:search") is SECOND.entries["api:search"]
+
+
+def test_what_is_refused_is_offered_to_nobody() -> None:
+    """No terms count where check 12 refuses."""
+    unknown = {"gate_a": CatalogPin(1, "sha256:x")}
+    assert offered_to(unknown, "gate_a", SECOND, "api:search") is None
+    assert offered_to(AT_FIRST, "gate_a", SECOND, "api:new") is None
+    assert offered_to(AT_FIRST, "gate_a", SECOND, "api:gone") is None
+    assert offered_to({}, "gate_a", None, "api:search") is None
+
+
+def test_an_entry_that_did_not_change_is_joined_with_nothing() -> None:
+    """Versions share what is equal, and its pin costs nothing."""
+    third = replace(SECOND, version=3, content_hash="sha256:3", older={SECOND.content_hash: SECOND})
+    same = third.entries["api:search"]
+    assert offered_to(AT_SECOND, "gate_a", third, "api:search") is same

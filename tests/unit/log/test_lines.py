@@ -41,6 +41,7 @@ def test_a_decision_line_has_the_contracts_fields(lines: Lines) -> None:
         "action": "api:search",
         "agent_id": "agent-7",
         "catalog": "sha256:aa",
+        "catalog_version": 3,
         "charges": [
             {"amount": 1, "counter": "rate/60/iss_lab/pass_1"},
             {"amount": 5, "counter": "spend/daily/iss_lab/pass_1"},
@@ -312,6 +313,8 @@ def alike(**changes: Any) -> Record:
         {"access_mode": "none"},
         {"tier": "L3"},
         {"catalog": ""},
+        {"catalog_version": 4},
+        {"catalog": '"', "catalog_version": 0},
         {"cost_cents": 6},
         {"cost_cents": 2**60},
         {"enforced": False},
