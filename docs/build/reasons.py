@@ -37,6 +37,7 @@ WHAT_TO_DO = {
     "budget_exhausted": "`constraint` names the limit; wait for its window or ask for a larger budget.",
     "concurrency_limited": "Let a running request end, then retry.",
     "approval_required": "A person must approve such requests; this version refuses them.",
+    "idempotency_conflict": "Make a new key for a new request; repeat the first one unchanged under its own.",
     "ledger_unavailable": "Retry later. Operators: the counters are out of reach.",
     "upstream_unreachable": "Retry later. Operators: `upstream.url` refuses connections.",
     "upstream_bad_response": "Operators: the upstream broke HTTP; its answer was not passed on.",

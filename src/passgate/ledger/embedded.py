@@ -8,11 +8,13 @@ from typing import Final
 
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
+from passgate.core.once import Once
 from passgate.errors import DataError
 from passgate.ledger.counters import MOST_UNVOUCHED, Counter
 from passgate.ledger.fold import Fold, OpenDecision
 from passgate.ledger.memory import MemoryLedger
-from passgate.ledger.protocol import Balance, ReadLines, Reservation, Shortfall
+from passgate.ledger.operations import Remembering
+from passgate.ledger.protocol import Balance, Conflict, ReadLines, Reservation, Shortfall
 from passgate.ledger.snapshot import Part, SnapshotFile
 
 _SLICE: Final = 256  # counters copied in one turn of the loop: a few tenths of a millisecond
@@ -42,9 +44,10 @@ class EmbeddedLedger(MemoryLedger):
         every_s: float = 30.0,
         every_lines: int = 200_000,
         most_unvouched: int = MOST_UNVOUCHED,
+        remembering: Remembering = Remembering(),  # noqa: B008 - a value, never changed
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        super().__init__(most_unvouched)
+        super().__init__(most_unvouched, remembering)
         self.covered = 0  # lines before this one are in a snapshot: a start needs only the others
         self.trouble = ""  # why the last snapshot failed, "" when it did not
         self._file = SnapshotFile(path)
@@ -91,11 +94,17 @@ class EmbeddedLedger(MemoryLedger):
             if failure is not None:
                 raise failure
 
-    def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Reservation | Shortfall:
+    def reserve(
+        self,
+        charges: tuple[Charge, ...],
+        now: Instant,
+        once: Once | None = None,
+        expires_s: float | None = None,
+    ) -> Reservation | Shortfall | Conflict:
         """Takes all charges or none; see `Ledger.reserve`."""
         if self._copy is not None:
             self._copy.keep(charges)
-        taken = MemoryLedger.reserve(self, charges, now)
+        taken = MemoryLedger.reserve(self, charges, now, once, expires_s)
         if taken.__class__ is Reservation:
             self._open[id(taken)] = taken
         return taken
@@ -103,14 +112,14 @@ class EmbeddedLedger(MemoryLedger):
     def settle(self, reservation: Reservation, spent_cents: int | None, now: Instant) -> None:
         """Ends a reservation whose request reached the upstream; see `Ledger.settle`."""
         if self._copy is not None:
-            self._copy.keep(reservation.charges)
+            self._copy.keep_of(reservation)
         self._open.pop(id(reservation), None)
         MemoryLedger.settle(self, reservation, spent_cents, now)
 
     def release(self, reservation: Reservation, now: Instant) -> None:
         """Ends a reservation of which nothing reached the upstream; see `Ledger.release`."""
         if self._copy is not None:
-            self._copy.keep(reservation.charges)
+            self._copy.keep_of(reservation)
         self._open.pop(id(reservation), None)
         MemoryLedger.release(self, reservation, now)
 
@@ -226,12 +235,21 @@ class _Copy:
 
     def keep(self, charges: tuple[Charge, ...]) -> None:
         """Sets aside what the counters of `charges` are; None for one that does not exist yet."""
-        kept = self._kept
         for charge in charges:
-            name = charge.counter
-            if name not in kept:
-                counter = self._by_name.get(name)
-                kept[name] = None if counter is None else counter.state()
+            self._keep(charge.counter)
+
+    def keep_of(self, reservation: Reservation) -> None:
+        """Sets aside what the counters are that the end of a reservation may change."""
+        self.keep(reservation.charges)
+        if reservation.operation is not None:
+            for name, _ in reservation.operation.spend:
+                self._keep(name)
+
+    def _keep(self, name: str) -> None:
+        kept = self._kept
+        if name not in kept:
+            counter = self._by_name.get(name)
+            kept[name] = None if counter is None else counter.state()
 
     def parts(self) -> Iterator[Part]:
         """Everything, in slices small enough for one turn of the loop each."""

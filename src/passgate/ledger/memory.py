@@ -1,11 +1,14 @@
 """A ledger in this process alone: exact and fast, and forgotten when the process ends."""
 
+from heapq import heappop, heappush
 from typing import Final
 
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
+from passgate.core.once import Once
 from passgate.ledger.counters import MOST_UNVOUCHED, Counter, Counters
-from passgate.ledger.protocol import Balance, ReadLines, Reservation, Shortfall
+from passgate.ledger.operations import Operation, Operations, Remembering
+from passgate.ledger.protocol import Balance, Conflict, ReadLines, Reservation, Shortfall
 from passgate.ledger.sliding_window import GREATEST
 from passgate.ledger.timeline import Timeline
 
@@ -15,13 +18,19 @@ _FULL_TABLE_RETRY_S: Final = 60
 class MemoryLedger:
     """Counters that live as long as the process. One thread uses it; nothing here waits."""
 
-    def __init__(self, most_unvouched: int = MOST_UNVOUCHED) -> None:
+    def __init__(
+        self,
+        most_unvouched: int = MOST_UNVOUCHED,
+        remembering: Remembering = Remembering(),  # noqa: B008 - a value, never changed
+    ) -> None:
         self.covered = 0
         self.forgotten = 0
         self.trouble = ""
         self._time = Timeline()
         self._counters = Counters(most_unvouched)
         self._by_name = self._counters.by_name
+        self._operations = Operations(remembering)
+        self._expiring: list[tuple[int, int, Reservation]] = []
 
     async def start(self, read_lines: ReadLines, log_size: int) -> None:
         """Begins empty, whatever the log says."""
@@ -29,7 +38,13 @@ class MemoryLedger:
     async def stop(self) -> None:
         """Forgets nothing yet, and keeps nothing."""
 
-    def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Reservation | Shortfall:
+    def reserve(
+        self,
+        charges: tuple[Charge, ...],
+        now: Instant,
+        once: Once | None = None,
+        expires_s: float | None = None,
+    ) -> Reservation | Shortfall | Conflict:
         """Takes all charges or none; see `Ledger.reserve`.
 
         Charges that name one counter are added up. Raises ValueError for a name or an amount that
@@ -38,6 +53,15 @@ class MemoryLedger:
         time = self._time
         ms = time.see(now)
         wall = time.wall
+        if self._expiring:
+            self._expire(ms, now)
+        operation: Operation | None = None
+        if once is not None:
+            operation = self._operations.find(once.name, ms)
+            if operation is not None:
+                if operation.digest != once.digest:
+                    return Conflict(once)
+                charges = tuple([_repeated(charge) for charge in charges])
         by_name = self._by_name
         index = 0
         counters: list[Counter | None] = []
@@ -56,7 +80,15 @@ class MemoryLedger:
             index += 1
         # One instant serves all of a request, so another is made only if the clock was set back.
         at = now if now.wall == wall else Instant(wall, now.boot)
-        return Reservation(charges, at, True, ms, "", counters)
+        if once is None and expires_s is None:
+            return Reservation(charges, at, True, ms, "", counters)
+        taken = Reservation(charges, at, True, ms, "", counters, operation is not None)
+        if once is not None:
+            taken.operation = self._operation_of(once, operation, charges, ms, wall)
+        if expires_s is not None:
+            due = ms + int(expires_s * 1000)
+            heappush(self._expiring, (due, id(taken), taken))
+        return taken
 
     def left(self, reservation: Reservation) -> list[tuple[Charge, int, int | None]]:
         """What a reservation has left of each counter; see `Ledger.left`.
@@ -84,25 +116,39 @@ class MemoryLedger:
         if not reservation.open:
             return
         reservation.open = False
+        operation = reservation.operation
         for charge in reservation.charges:
             kind = charge.kind
             if kind == "concurrent":
                 self._give_back(charge, charge.amount, reservation)
-            elif kind == "spend" and spent_cents is not None and spent_cents < charge.amount:
+            elif (
+                kind == "spend"
+                and spent_cents is not None
+                and spent_cents < charge.amount
+                and operation is None
+            ):
                 self._give_back(charge, charge.amount - max(spent_cents, 0), reservation)
+        if operation is not None:
+            self._end(operation, True, spent_cents)
 
     def release(self, reservation: Reservation, now: Instant) -> None:
         """Ends a reservation of which nothing reached the upstream; see `Ledger.release`."""
         if not reservation.open:
             return
         reservation.open = False
+        operation = reservation.operation
         for charge in reservation.charges:
-            self._give_back(charge, charge.amount, reservation)
+            if operation is None or charge.kind != "spend":
+                self._give_back(charge, charge.amount, reservation)
+        if operation is not None:
+            self._end(operation, False, None)
 
     def balances(self, charges: tuple[Charge, ...], now: Instant) -> tuple[Balance, ...]:
         """What is left of each charge's counter; see `Ledger.balances`."""
         ms = self._time.see(now)
         wall = self._time.wall
+        if self._expiring:
+            self._expire(ms, now)
         by_name = self._by_name
         balances = []
         for charge in charges:
@@ -111,6 +157,40 @@ class MemoryLedger:
                 counter = self._counters.unused(charge.counter)
             balances.append(Balance(charge, *counter.left(ms, wall, charge.limit)))
         return tuple(balances)
+
+    def _operation_of(
+        self,
+        once: Once,
+        known: Operation | None,
+        charges: tuple[Charge, ...],
+        ms: int,
+        wall: float,
+    ) -> Operation:
+        """The operation that a request is one of, made where it is the first."""
+        if known is None:
+            spend = tuple(
+                [(c.counter, c.amount) for c in charges if c.kind == "spend" and c.amount]
+            )
+            known = self._operations.add(once.name, once.digest, ms, wall, spend)
+        known.open += 1
+        return known
+
+    def _end(self, operation: Operation, sent: bool, cents: int | None) -> None:
+        """Ends one request of an operation, and gives back what nobody owes any more."""
+        for name, amount in operation.end(sent, cents):
+            counter = self._by_name.get(name)
+            if counter is not None:
+                counter.give_back(operation.ms, operation.wall, amount)
+        if not operation.open and not operation.sent:
+            self._operations.forget(operation)
+
+    def _expire(self, ms: int, now: Instant) -> None:
+        """Releases what should have had an owner by now."""
+        expiring = self._expiring
+        while expiring and expiring[0][0] <= ms:
+            reservation = heappop(expiring)[2]
+            if not reservation.decision_id:
+                self.release(reservation, now)
 
     def _give_back(self, charge: Charge, amount: int, reservation: Reservation) -> None:
         counter = self._by_name.get(charge.counter)
@@ -133,3 +213,10 @@ class MemoryLedger:
         limit = min(refused.limit, GREATEST)
         left = max(0, limit - counter.used_at(ms, wall))
         return Shortfall(refused, left, counter.wait_s(ms, wall, needed, limit))
+
+
+def _repeated(charge: Charge) -> Charge:
+    """What a charge is for a request whose operation has been charged: spend of nothing."""
+    if charge.kind != "spend" or not charge.amount:
+        return charge
+    return Charge(charge.counter, "spend", charge.window, 0, charge.limit, charge.constraint)

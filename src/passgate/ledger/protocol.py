@@ -6,16 +6,22 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
+from passgate.core.once import Once
+from passgate.ledger.operations import Operation
 
 
 @dataclass(init=False, slots=True)
 class Reservation:
     """Charges that were taken together and are settled or released together, once.
 
-    `taken_at` and `taken_ms` say when they count, by the ledger's own time. The caller sets
-    `decision_id` in the turn of the loop in which it appends the decision's line to the log, so
-    that a durable ledger can tell which lines to come belong to charges it has counted. `counters`
-    are the ledger's own.
+    `taken_at` and `taken_ms` say when they count, by the ledger's own time. `decision_id` is its
+    owner: the caller sets it in the turn of the loop in which it appends the decision's line to the
+    log, so that a durable ledger can tell which lines to come belong to charges it has counted.
+    From then on it never expires, however long the exchange lasts. Without an owner it is only of
+    this process: a crash ends it, and so does the time that `reserve` was given.
+
+    `repeated`: its operation had been charged before, and `charges` holds each spend with nothing.
+    `counters` and `operation` are the ledger's own.
     """
 
     charges: tuple[Charge, ...]
@@ -24,6 +30,8 @@ class Reservation:
     taken_ms: int
     decision_id: str
     counters: Sequence[Any]
+    repeated: bool
+    operation: Operation | None
 
     def __init__(
         self,
@@ -33,6 +41,8 @@ class Reservation:
         taken_ms: int = 0,
         decision_id: str = "",
         counters: Sequence[Any] = (),
+        repeated: bool = False,
+        operation: Operation | None = None,
     ) -> None:
         self.charges = charges
         self.taken_at = taken_at
@@ -40,6 +50,8 @@ class Reservation:
         self.taken_ms = taken_ms
         self.decision_id = decision_id
         self.counters = counters
+        self.repeated = repeated
+        self.operation = operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,13 @@ class Unavailable:
     charge: Charge
 
 
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Nothing was taken: the operation of that name was another request."""
+
+    once: Once
+
+
 class Balance(NamedTuple):
     """What is left of one counter: `remaining` of `limit`, whole again in `reset_s` seconds.
 
@@ -77,14 +96,28 @@ ReadLines: TypeAlias = Callable[[int | None], Iterator[Mapping[str, Any]]]
 """The log's lines from a number on; None: from the oldest that is kept. Raises DataError where the
 line of that number is not kept any more."""
 
-Taken = Reservation | Shortfall | Unavailable
+Taken: TypeAlias = Reservation | Shortfall | Unavailable | Conflict
 
 
 class Ledger(Protocol):
     """Counters by name. Time only moves forward: an earlier `now` counts as the latest seen."""
 
-    def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Taken | Awaitable[Taken]:
-        """Take all charges or none; an awaitable only where a round trip cannot be avoided."""
+    def reserve(
+        self,
+        charges: tuple[Charge, ...],
+        now: Instant,
+        once: Once | None = None,
+        expires_s: float | None = None,
+    ) -> Taken | Awaitable[Taken]:
+        """Take all charges or none; an awaitable only where a round trip cannot be avoided.
+
+        `once`: a request whose operation is remembered takes no spend again, and everything else;
+        where the operation was another request there is a conflict. The operation keeps its spend
+        until all of its requests have ended and none of them reached the upstream: then it is
+        forgotten. The first one that did settles it; others change nothing.
+
+        `expires_s`: without an owner by then, the reservation is released.
+        """
 
     def settle(self, reservation: Reservation, spent_cents: int | None, now: Instant) -> None:
         """End a reservation whose request reached the upstream.

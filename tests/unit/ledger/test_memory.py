@@ -4,8 +4,9 @@ import pytest
 
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
+from passgate.core.once import Once
 from passgate.ledger.memory import MemoryLedger
-from passgate.ledger.protocol import Balance, Reservation, Shortfall
+from passgate.ledger.protocol import Balance, Conflict, Reservation, Shortfall
 
 NOW = Instant(1_800_000_000.0, 1_000.0)  # 08:00 on a Friday
 
@@ -154,3 +155,88 @@ def test_a_sum_that_no_log_line_could_carry_does_not_fit() -> None:
     huge = charge("spend", "total", 2**52, 10**30)
     ledger.reserve((huge,), NOW)
     assert ledger.reserve((huge,), NOW) == Shortfall(huge, 2**52 - 1, None)
+
+
+SPENT = charge("spend", "daily", 50, 100)
+RATED = charge("rate", 60, 1, 10)
+KEY = Once("agent|i|a/k", "d")
+
+
+def left(ledger: MemoryLedger, one: Charge, now: Instant = NOW) -> int:
+    return ledger.balances((one,), now)[0].remaining
+
+
+def taken(ledger: MemoryLedger, *charges: Charge, now: Instant = NOW) -> Reservation:
+    found = ledger.reserve(charges, now, KEY)
+    assert isinstance(found, Reservation)
+    return found
+
+
+def test_a_repeat_is_charged_no_spend_and_all_else() -> None:
+    ledger = MemoryLedger()
+    first, second = taken(ledger, RATED, SPENT), taken(ledger, RATED, SPENT)
+    assert (first.repeated, second.repeated) == (False, True)
+    assert second.charges == (RATED, charge("spend", "daily", 0, 100))
+    assert (left(ledger, RATED), left(ledger, SPENT)) == (8, 50)
+
+
+def test_another_request_under_the_same_key_takes_nothing() -> None:
+    ledger = MemoryLedger()
+    taken(ledger, RATED, SPENT)
+    other = Once(KEY.name, "e")
+    assert ledger.reserve((RATED, SPENT), NOW, other) == Conflict(other)
+    assert (left(ledger, RATED), left(ledger, SPENT)) == (9, 50)
+
+
+def test_a_refused_request_leaves_its_key_free() -> None:
+    ledger = MemoryLedger()
+    assert isinstance(ledger.reserve((charge("spend", "daily", 101, 100),), NOW, KEY), Shortfall)
+    assert not taken(ledger, SPENT).repeated
+
+
+def test_a_repeat_in_flight_bears_what_its_first_gives_up() -> None:
+    ledger = MemoryLedger()
+    first, second = taken(ledger, SPENT), taken(ledger, SPENT)
+    ledger.release(first, NOW)
+    assert left(ledger, SPENT) == 50, "the repeat may yet be sent"
+    ledger.settle(second, None, NOW)
+    assert left(ledger, SPENT) == 50
+
+
+def test_a_key_whose_requests_were_all_not_sent_is_free_again() -> None:
+    ledger = MemoryLedger()
+    first, second = taken(ledger, RATED, SPENT), taken(ledger, RATED, SPENT)
+    ledger.release(second, NOW)
+    ledger.release(first, NOW)
+    assert (left(ledger, RATED), left(ledger, SPENT)) == (10, 100)
+    assert not taken(ledger, SPENT).repeated
+    assert left(ledger, SPENT) == 50
+
+
+def test_only_the_first_that_was_sent_settles() -> None:
+    ledger = MemoryLedger()
+    first, second = taken(ledger, SPENT), taken(ledger, SPENT)
+    ledger.settle(second, 30, NOW)
+    assert left(ledger, SPENT) == 70
+    ledger.settle(first, 0, NOW)
+    ledger.settle(taken(ledger, SPENT), 0, NOW)
+    assert left(ledger, SPENT) == 70
+
+
+def test_a_reservation_without_an_owner_ends_at_its_time() -> None:
+    """What holds a place while a person decides must not hold it for ever."""
+    ledger = MemoryLedger()
+    ledger.reserve((SPENT,), NOW, None, 300.0)
+    assert left(ledger, SPENT, later(299.9)) == 50
+    assert left(ledger, SPENT, later(300.0)) == 100
+    ledger.reserve((SPENT,), later(301), None, 300.0)
+    assert isinstance(ledger.reserve((SPENT, SPENT), later(601), None), Reservation)
+
+
+def test_a_reservation_of_a_live_exchange_never_expires() -> None:
+    ledger = MemoryLedger()
+    for expires_s in (None, 300.0):
+        found = ledger.reserve((charge("spend", "total", 50, 100),), NOW, None, expires_s)
+        assert isinstance(found, Reservation)
+        found.decision_id = "att_1"
+    assert left(ledger, charge("spend", "total", 1, 100), later(10**9)) == 0

@@ -12,6 +12,7 @@ from passgate import __version__
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
 from passgate.core.jwks import thumbprint
+from passgate.core.once import Once
 from passgate.core.reasons import REASONS
 from passgate.ledger.protocol import Unavailable
 from passgate.log import NoteKey
@@ -432,7 +433,9 @@ class TestCheck:
         """As requests are."""
 
         class Lost:
-            def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Unavailable:
+            def reserve(
+                self, charges: tuple[Charge, ...], now: Instant, once: Once | None = None
+            ) -> Unavailable:
                 return Unavailable(charges[0])
 
         async def work(house: House) -> None:

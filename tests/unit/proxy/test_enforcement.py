@@ -12,6 +12,7 @@ from tests.support.house import PEER, House, body_of, headers_of, inside
 
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
+from passgate.core.once import Once
 from passgate.ledger.memory import MemoryLedger
 from passgate.ledger.protocol import Reservation, Shortfall, Taken, Unavailable
 from passgate.log import Log
@@ -240,7 +241,9 @@ class Waits(Before):
 
     fails = False
 
-    def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Awaitable[Taken]:
+    def reserve(
+        self, charges: tuple[Charge, ...], now: Instant, once: Once | None = None
+    ) -> Awaitable[Taken]:
         return self._later(charges, now)
 
     async def _later(self, charges: tuple[Charge, ...], now: Instant) -> Taken:
@@ -253,14 +256,18 @@ class Waits(Before):
 class Breaks(Before):
     """Counters in disorder."""
 
-    def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Reservation | Shortfall:
+    def reserve(
+        self, charges: tuple[Charge, ...], now: Instant, once: Once | None = None
+    ) -> Reservation | Shortfall:
         raise RuntimeError("counters in disorder")
 
 
 class Lost(Before):
     """Counters that are out of reach."""
 
-    def reserve(self, charges: tuple[Charge, ...], now: Instant) -> Unavailable:
+    def reserve(
+        self, charges: tuple[Charge, ...], now: Instant, once: Once | None = None
+    ) -> Unavailable:
         return Unavailable(charges[0])
 
 
