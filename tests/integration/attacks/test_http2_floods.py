@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import hpack
 import pytest
 from h2.errors import ErrorCodes
+from tests.pace import pace_s
 from tests.support.data_plane import DataPlane, data_plane, with_limits
 from tests.support.http2_client import (
     ACK,
@@ -233,7 +234,8 @@ def test_flood(plane: DataPlane, flood: Callable[[RawFrames], Iterator[bytes]]) 
 
         assert code in FLOODS[flood]
         assert other.get("/deny").status == 403
-    assert slowest < 1.0
+    # On a machine of its own a hundredth of this, whichever flood it is.
+    assert slowest < max(2.0, 250 * pace_s())
     assert plane.gate.refused
     until(lambda: plane.proxy.inflight == 0, "nothing of it is under way")
     for resume, forward in plane.gate.parked:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.pace import pace_s
 from tests.support.memory import resident_kib
 from tests.support.raw_http import connected
 from tests.support.running_gate import ADMIN_TOKEN, RunningGate, eventually, running_gate
@@ -72,6 +73,16 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def median_s(gate: RunningGate, passport: str) -> float:
+    """How long a request takes that meets no other."""
+    took = []
+    for _ in range(50):
+        started = time.monotonic()
+        assert gate.request("GET", "/v1/search", passport).status == 200
+        took.append(time.monotonic() - started)
+    return sorted(took)[25]
+
+
 def connections(gate: RunningGate) -> int:
     for line in gate.admin("GET", "/metrics").body.decode().splitlines():
         if line.startswith("passgate_connections "):
@@ -90,7 +101,7 @@ def test_ten_thousand_idle_connections(tmp_path: Path, many: int) -> None:
         assert gate.process is not None
         pid = gate.process.pid
         passport = mint(issuer=gate.issuer, permissions=["*"])
-        assert gate.request("GET", "/v1/search", passport).status == 200
+        alone_s = median_s(gate, passport)
         before_kib = resident_kib(pid)
         sockets = []
         for start in range(0, many, BATCH):
@@ -103,15 +114,11 @@ def test_ten_thousand_idle_connections(tmp_path: Path, many: int) -> None:
 
         spent = cpu_seconds(pid)
         time.sleep(IDLE_S)
-        # Measured: 1 % of a core, of which 0.3 % is what a gate without any connection takes.
-        assert (cpu_seconds(pid) - spent) / IDLE_S < 0.05
+        # Measured: 1 % of a core, of which 0.3 % is what a gate without any connection takes. A
+        # pace is 4 ms there, so this is five times as much.
+        assert (cpu_seconds(pid) - spent) / IDLE_S < 12.5 * pace_s()
 
-        took = []
-        for _ in range(50):
-            started = time.monotonic()
-            assert gate.request("GET", "/v1/search", passport).status == 200
-            took.append(time.monotonic() - started)
-        assert sorted(took)[25] < 0.2
+        assert median_s(gate, passport) < 25 * alone_s
 
         # Beyond the limit: told so, cleanly, and none of the others suffers.
         with contextlib.ExitStack() as extra:

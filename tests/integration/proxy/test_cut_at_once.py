@@ -65,18 +65,25 @@ def change(plane: DataPlane) -> None:
 def test_what_is_under_way_is_cut_within_100_ms(
     upstream: RawUpstream, kind: Callable[[Client], None]
 ) -> None:
-    """Client and upstream both see the end, and it is on record."""
+    """Nothing but the look that the change asks for, 50 ms later at most, ends it for all sides."""
     with data_plane(upstream.port) as plane, plane.client() as client:
         begin(kind, client, upstream)
         # Two changes in a row, so that the second has to wait for its turn.
         plane.call(plane.proxy.judge_streams)
         until(lambda: plane.call(lambda: plane.proxy._plane._judging is None), "the first look")
-        started = time.monotonic()
 
-        change(plane)
+        def change_now() -> float:
+            inner = plane.proxy._plane
+            assert inner._timer is not None
+            inner._timer.cancel()  # the look that comes each second anyway
+            plane.gate.allowed = False
+            plane.proxy.judge_streams()
+            assert inner._judging is not None
+            return inner._judging.when() - plane.loop.time()
+
+        assert plane.call(change_now) < 0.052  # loops count in milliseconds
 
         until(lambda: plane.gate.outcomes, "it is on record")
-        assert time.monotonic() - started < 0.1
         assert plane.gate.outcomes[0].outcome == "cut"
         assert client.is_closed()
         until(lambda: upstream.seen[-1].end, "the upstream sees it")
@@ -115,16 +122,16 @@ def test_what_waited_for_its_record_is_judged_soon_after_it_began(upstream: RawU
         until(lambda: plane.gate.parked, "it waits")
         plane.gate.allowed = False
         resume, forward = plane.gate.parked[0]
-        started = time.monotonic()
 
         def look_and_begin() -> None:
-            plane.proxy._plane._judge()
+            inner = plane.proxy._plane
+            inner._judge()
+            inner._judged_at += 1000.0  # the look that comes each second anyway
             resume(forward)
 
         plane.call(look_and_begin)
 
         until(lambda: plane.gate.outcomes, "it is on record")
-        assert time.monotonic() - started < 0.5
         assert plane.gate.outcomes[0].outcome == "cut"
 
 
@@ -138,4 +145,5 @@ def test_many_changes_cost_few_looks(upstream: RawUpstream) -> None:
             plane.call(plane.proxy.judge_streams)
             end.wait(0.001)
 
-        assert 2 <= plane.gate.asked <= 12
+        took = time.monotonic() - started
+        assert 2 <= plane.gate.asked <= 6 + took / 0.05

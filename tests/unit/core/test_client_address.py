@@ -1,8 +1,7 @@
 """The client's address: by the word of trusted hops only."""
 
-from time import perf_counter
-
 import pytest
+from tests.pace import assert_quick
 
 from passgate.core.client_address import (
     NO_PROXIES,
@@ -160,11 +159,7 @@ def test_what_is_no_network_is_refused() -> None:
 )
 def test_a_hostile_forwarded_header_takes_no_time_by_the_square(forwarded: str) -> None:
     """A proxy passes on what the client wrote, so nobody needs to be trusted to send this."""
-    before = perf_counter()
-
-    path("10.0.0.1", forwarded=(forwarded,))
-
-    assert perf_counter() - before < 0.5
+    assert_quick(lambda: path("10.0.0.1", forwarded=(forwarded,)), 50.0)
 
 
 def test_a_claimed_address_is_not_kept_whatever_its_length() -> None:
