@@ -14,7 +14,14 @@ from passgate.ledger.counters import MOST_UNVOUCHED, Counter
 from passgate.ledger.fold import Fold, OpenDecision
 from passgate.ledger.memory import MemoryLedger
 from passgate.ledger.operations import Remembering
-from passgate.ledger.protocol import Balance, Conflict, ReadLines, Reservation, Shortfall
+from passgate.ledger.protocol import (
+    HOLD_PREFIX,
+    Balance,
+    Conflict,
+    ReadLines,
+    Reservation,
+    Shortfall,
+)
 from passgate.ledger.snapshot import Part, SnapshotFile
 
 _SLICE: Final = 256  # counters copied in one turn of the loop: a few tenths of a millisecond
@@ -57,6 +64,7 @@ class EmbeddedLedger(MemoryLedger):
         self._every_lines = every_lines
         self._wait = wait
         self._open: dict[int, Reservation] = {}
+        self._reopened: dict[str, Reservation] = {}
         self._copy: _Copy | None = None
         self._keeping: asyncio.Task[None] | None = None
 
@@ -77,6 +85,10 @@ class EmbeddedLedger(MemoryLedger):
             await self._file.close()
             raise failure
         self._keeping = asyncio.create_task(self._keep())
+
+    def reopened(self) -> dict[str, Reservation]:
+        """What is reserved for holds since before the start; see `StandingLedger.reopened`."""
+        return self._reopened
 
     async def stop(self) -> None:
         """Takes a last snapshot and closes the file. The log is to be on disk by then."""
@@ -195,6 +207,12 @@ class EmbeddedLedger(MemoryLedger):
                 "check it with `passgate audit verify`"
             )
 
+        for name, opened in fold.open.items():
+            # Of requests that were under way nobody will ever hear again.
+            if name.startswith(HOLD_PREFIX):
+                found = self._reopened[name] = _reservation_of(name, opened)
+                self._open[id(found)] = found
+
     async def _keep(self) -> None:
         """Takes a snapshot every so often, as long as the log grows; for ever."""
         waited = 0.0
@@ -269,6 +287,17 @@ class _Copy:
                     if state is not None:
                         rows.append((name, *state))
                 yield Part(counters=rows)
+
+
+def _reservation_of(name: str, opened: OpenDecision) -> Reservation:
+    """What the lines say was taken, as far as giving it back needs it."""
+    charges = tuple(
+        Charge(counter, kind, window, amount, 0, "")
+        for counter, amount in opened.charges
+        for kind, window, _ in [counter.split("/", 2)]
+    )
+    at = Instant(opened.wall, opened.ms / 1000)
+    return Reservation(charges, at, True, opened.ms, name)
 
 
 def _opened(reservation: Reservation) -> tuple[str, int, float, tuple[tuple[str, int], ...]]:

@@ -13,14 +13,12 @@ from passgate.ledger.timeline import Timeline
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 # What no line of these kinds says changes a counter; a kind that is not known might.
-_UNCOUNTED = frozenset(
-    ("hold", "approval", "trust", "config", "passport", "suppressed", "start", "stop", "gap")
-)
+_UNCOUNTED = frozenset(("trust", "config", "passport", "suppressed", "start", "stop", "gap"))
 
 
 @dataclass(frozen=True, slots=True)
 class OpenDecision:
-    """An allowed request whose outcome is not known yet, and when its charges count."""
+    """An allowed or held request whose end is not known yet, and when its charges count."""
 
     ms: int
     wall: float
@@ -32,7 +30,8 @@ class Fold:
 
     An allowed decision takes its charges at its line's time, whatever the limits were. Its outcome
     gives them back when `released`, or lowers its spend to `settled_cents`. What is in flight is
-    not counted: nothing of it is left when a log is read.
+    not counted: nothing of it is left when a log is read. A line of a hold or its approval that has
+    `charges` takes these for the hold from then on, and one that is `released` gives them back.
     """
 
     def __init__(
@@ -57,9 +56,11 @@ class Fold:
                 problem = f"it is numbered {line['seq']!r}"
             elif kind == "decision":
                 if line["decision"] == "allow":
-                    self._take(line)
+                    self._take(line, line["decision_id"])
             elif kind == "outcome":
                 self._end(line)
+            elif kind in {"hold", "approval"}:
+                self._hold(line)
             elif kind not in _UNCOUNTED:
                 problem = f"its kind {kind!r} is not known to this version"
         except KeyError as missing:
@@ -73,21 +74,32 @@ class Fold:
             )
         self.position += 1
 
-    def _take(self, line: Mapping[str, Any]) -> None:
+    def _hold(self, line: Mapping[str, Any]) -> None:
+        name, released = line["hold_id"], line.get("released", False)
+        if type(released) is not bool:
+            raise ValueError("`released` is of a wrong type")
+        if released or "charges" in line:
+            opened = self.open.pop(name, None)
+            if opened is not None:
+                for counter, amount in opened.charges:
+                    self._give_back(opened, counter, amount)
+        self._take(line, name)
+
+    def _take(self, line: Mapping[str, Any], name: str) -> None:
         time = self.time
         ms = time.see_written(_seconds(line["time"]))
         charges = []
         for charge in line.get("charges", ()):
-            name, amount = charge["counter"], charge["amount"]
+            counter, amount = charge["counter"], charge["amount"]
             if type(amount) is not int or not 0 <= amount <= GREATEST:
-                raise ValueError(f"{amount!r} is no amount of {name!r}")
-            if name.startswith("concurrent/") or not amount:
+                raise ValueError(f"{amount!r} is no amount of {counter!r}")
+            if counter.startswith("concurrent/") or not amount:
                 continue
-            charges.append((name, amount))
-        for name, amount in charges:
-            self.counters.window(name, ms, time.wall).put(ms, time.wall, amount)
+            charges.append((counter, amount))
+        for counter, amount in charges:
+            self.counters.window(counter, ms, time.wall).put(ms, time.wall, amount)
         if charges:
-            self.open[line["decision_id"]] = OpenDecision(ms, time.wall, tuple(charges))
+            self.open[name] = OpenDecision(ms, time.wall, tuple(charges))
 
     def _end(self, line: Mapping[str, Any]) -> None:
         opened = self.open.pop(line["decision_id"], None)
@@ -103,9 +115,12 @@ class Fold:
                 back = amount - min(max(settled, 0), amount)
             else:
                 continue
-            counter = self.counters.by_name.get(name)
-            if counter is not None:
-                counter.give_back(opened.ms, opened.wall, back)
+            self._give_back(opened, name, back)
+
+    def _give_back(self, opened: OpenDecision, name: str, amount: int) -> None:
+        counter = self.counters.by_name.get(name)
+        if counter is not None:
+            counter.give_back(opened.ms, opened.wall, amount)
 
 
 def fold(lines: Iterable[Mapping[str, Any]], position: int = 0) -> Fold:

@@ -35,6 +35,10 @@ class MemoryLedger:
     async def start(self, read_lines: ReadLines, log_size: int) -> None:
         """Begins empty, whatever the log says."""
 
+    def reopened(self) -> dict[str, Reservation]:
+        """Nothing: what was reserved for holds is forgotten like everything else."""
+        return {}
+
     async def stop(self) -> None:
         """Forgets nothing yet, and keeps nothing."""
 

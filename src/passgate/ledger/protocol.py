@@ -2,12 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
 from passgate.core.once import Once
 from passgate.ledger.operations import Operation
+
+HOLD_PREFIX: Final = "appr_"
+"""What the ids of holds begin with: a reservation with such a `decision_id` is a hold's."""
 
 
 @dataclass(init=False, slots=True)
@@ -152,6 +155,13 @@ class StandingLedger(Ledger, Protocol):
         """Becomes what it was, where it can. Raises DataError.
 
         `log_size` is how many lines the log has had so far; none is appended meanwhile.
+        """
+
+    def reopened(self) -> dict[str, Reservation]:
+        """What `start` found reserved for holds, by their ids, each to be released once.
+
+        A hold's reservation outlives the process by the log's lines alone: it is the ledger's where
+        counters are a fold over these, and nothing where they are not.
         """
 
     async def stop(self) -> None:

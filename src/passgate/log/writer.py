@@ -181,14 +181,16 @@ class Log:
         if not self._stuffed():
             self._add(self._lines.outcome(record, self._size))
 
-    def append_event(self, kind: str, fields: Mapping[str, Any]) -> None:
+    def append_event(self, kind: str, fields: Mapping[str, Any], wall: float | None = None) -> None:
         """Record something else that happened: `config`, `trust`, `suppressed`, `hold`, and so on.
 
-        Values may be anything JSON has; what RFC 8785 cannot hold is kept as text. Raises
-        `ValueError` for a kind that is not in the contract.
+        `wall` is when it did, in Unix seconds, where that is not just now. Values may be anything
+        JSON has; what RFC 8785 cannot hold is kept as text. Raises `ValueError` for a kind that is
+        not in the contract.
         """
         if not self._stuffed():
-            self._add(self._lines.event(kind, self._size, self._clock().wall, fields))
+            at = self._clock().wall if wall is None else wall
+            self._add(self._lines.event(kind, self._size, at, fields))
 
     def count_unrecorded(self) -> None:
         """Count a decision that was made without a line; the next `gap` line holds the sum."""

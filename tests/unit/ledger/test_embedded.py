@@ -164,6 +164,43 @@ def test_outcomes_after_a_snapshot_reach_decisions_before_it(tmp_path: Path) -> 
     run(scenario)
 
 
+@pytest.mark.parametrize("snapshots", [False, True])
+def test_what_is_reserved_for_a_hold_stays_so_until_the_hold_ends(
+    tmp_path: Path, snapshots: bool
+) -> None:
+    """Across kills, with a snapshot or without; of a request under way nothing is handed out."""
+
+    async def scenario() -> None:
+        log = Log()
+        ledger = made(tmp_path, log)
+        await ledger.start(log.read, 0)
+        assert ledger.reopened() == {}
+        log.allow(ledger, "att_1", spend(5))
+        taken = ledger.reserve((spend(50),), NOW)
+        assert isinstance(taken, Reservation)
+        taken.decision_id = "appr_1"
+        charges = [{"counter": spend(0).counter, "amount": 50}]
+        log.append("hold", hold_id="appr_1", charges=charges)
+        for _ in range(2):
+            if snapshots:
+                await ledger.snapshot()
+            await killed(ledger)
+            ledger = made(tmp_path, log)
+            await ledger.start(log.read, log.size())
+            assert spent(ledger, spend(0)) == 55
+        assert list(ledger.reopened()) == ["appr_1"]
+        ledger.release(ledger.reopened()["appr_1"], NOW)
+        log.append("hold", hold_id="appr_1", released=True)
+        assert spent(ledger, spend(0)) == 5
+        await ledger.stop()
+        ledger = made(tmp_path, log)
+        await ledger.start(log.read, log.size())
+        assert (ledger.reopened(), spent(ledger, spend(0))) == ({}, 5)
+        await ledger.stop()
+
+    run(scenario)
+
+
 def test_a_snapshot_is_of_one_moment_though_the_counters_go_on_changing(tmp_path: Path) -> None:
     """Every turn of the loop takes, settles and releases while it is written."""
 
@@ -568,7 +605,7 @@ def test_the_table_of_ledgers_makes_each_of_them(tmp_path: Path) -> None:
             ledger = make(tmp_path / "ledger.db", log.size, log.on_disk)
             await ledger.start(log.read, 0)
             assert isinstance(ledger.reserve((rate(),), NOW), Reservation)
-            assert (ledger.covered, ledger.trouble) == (0, "")
+            assert (ledger.covered, ledger.trouble, ledger.reopened()) == (0, "", {})
             await ledger.stop()
 
     run(scenario)

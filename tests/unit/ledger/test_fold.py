@@ -112,6 +112,41 @@ def test_a_counter_that_has_passed_meanwhile_gets_nothing_back() -> None:
     assert used(fold(lines)) == {SPEND: 9}
 
 
+def held(seq: int, hold_id: str = "appr_1", **members: Any) -> dict[str, Any]:
+    if "spend" in members:
+        members["charges"] = [{"counter": SPEND, "amount": members.pop("spend")}]
+    return {"kind": "hold", "hold_id": hold_id, "seq": seq, "time": AT, **members}
+
+
+def test_a_hold_takes_its_charges_until_it_is_released() -> None:
+    """An approval in between changes nothing; the end of the hold gives everything back, once."""
+    lines = [held(0, spend=50), held(1, "appr_2", spend=7)]
+    assert used(fold(lines)) == {SPEND: 57}
+    lines.append({**held(2), "kind": "approval", "decision": "approved"})
+    assert used(fold(lines)) == {SPEND: 57}
+    lines.append(held(3, released=True))
+    folded = fold(lines)
+    assert used(folded) == {SPEND: 7}
+    assert set(folded.open) == {"appr_2"}
+    lines += [{**held(4, "appr_2", released=True), "kind": "approval"}, held(5, released=True)]
+    assert used(fold(lines)) == {SPEND: 0}
+
+
+def test_what_is_reserved_anew_for_a_hold_takes_the_place_of_what_was() -> None:
+    """Never both: a hold is charged once, however often its reservation moves."""
+    folded = fold([held(0, spend=50), held(1, spend=20)])
+    assert used(folded) == {SPEND: 20}
+    assert used(fold([held(0, spend=50), held(1, charges=[])])) == {SPEND: 0}
+
+
+def test_the_request_that_an_approval_lets_pass_is_charged_like_any_other() -> None:
+    """Its decision takes, the hold's end gives back: between the two lines never less counts."""
+    lines = [held(0, spend=50), allow(1, spend=50, rate=1)]
+    assert used(fold(lines)) == {SPEND: 100, RATE: 1}
+    lines += [held(2, released=True), outcome(3, released=False)]
+    assert used(fold(lines)) == {SPEND: 50, RATE: 1}
+
+
 def test_checkpoints_are_no_lines_of_the_count() -> None:
     folded = fold([allow(0, rate=1), {"kind": "checkpoint", "note": "…"}, allow(1, "b", rate=1)])
     assert used(folded) == {RATE: 2}
@@ -145,6 +180,12 @@ def test_a_line_that_cannot_be_counted_is_named(line: dict[str, Any], says: str)
         fold([line])
     assert "log line 0" in str(caught.value)
     assert "audit verify" in str(caught.value)
+
+
+@pytest.mark.parametrize("members", [{"released": "true"}, {"spend": -1}])
+def test_a_hold_that_cannot_be_counted_is_named(members: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="log line 0"):
+        fold([held(0, **members)])
 
 
 @pytest.mark.parametrize("members", [{"released": "true"}, {"settled_cents": "5"}])
