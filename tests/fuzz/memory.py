@@ -59,7 +59,8 @@ class Transport(asyncio.Transport):
 
     With `room`, what was written is taken only by `drain`, and more than `room` bytes of it pause
     the protocol, as a peer that does not read would. `half` is whether the sending side can end on
-    its own (TLS cannot). `cut` is true after `abort`, `ended` after `write_eof` or `close`.
+    its own (TLS cannot). `cut` is true after `abort`, `ended` after `write_eof` or `close`,
+    `misused` once something was written behind an end.
     """
 
     def __init__(self, loop: Loop, protocol: Any, *, room: int = 0, half: bool = True) -> None:
@@ -70,18 +71,21 @@ class Transport(asyncio.Transport):
         self._half = half
         self._untaken = 0
         self._full = False
+        self._silent = False
         self.peer = "192.0.2.250"
         self.out = bytearray()
         self.paused = False
         self.ended = False
         self.cut = False
         self.lost = False
+        self.misused = False
         self._closing = False
 
     # What the protocol asks for.
 
     def write(self, data: Any) -> None:
         if self.ended and not self._closing:
+            self.misused = True  # whoever catches what is raised
             raise RuntimeError("written after the end of sending")
         if self._closing:
             return
@@ -134,8 +138,8 @@ class Transport(asyncio.Transport):
         self._protocol.connection_made(self)
 
     def deliver(self, data: bytes) -> bool:
-        """Bytes from the peer; false where nobody reads them now."""
-        if self.paused or self._closing or not data:
+        """Bytes from the peer; false where nobody reads them now, or it has said its last."""
+        if self.paused or self._closing or self._silent or not data:
             return False
         self._protocol.data_received(data)
         return True
@@ -153,6 +157,7 @@ class Transport(asyncio.Transport):
 
     def end(self) -> None:
         """The peer sends no more."""
+        self._silent = True
         if not self._closing and not self._protocol.eof_received():
             self.close()
 

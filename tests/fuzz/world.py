@@ -308,6 +308,9 @@ class World:
         plane = self.plane
         if plane.inflight or plane.connections or self.plane.pool.connections:
             raise Confused("something is left")
+        for end in (*self.clients.values(), *self.upstreams):
+            if end.transport.misused:
+                raise Confused("written after the end of sending")
         seen: dict[int, int] = {}
         for upstream in self.upstreams:
             self._check_upstream(upstream, seen)
