@@ -97,7 +97,7 @@ KINDS = (
             Field(
                 "facts",
                 "object",
-                "What the route declares and was read: `route`, `amount`, `currency`, `vendor`, `resource`, `domain`, `content_type`, `body_bytes`; `client_certificate`, the name in the verified certificate of the connection's client; `terms`, the hash of the catalog whose terms count, where the passport is pinned to an older one.",
+                "What the route declares and was read: `route`, `amount`, `currency`, `vendor`, `resource`, `domain`, `content_type`, `body_bytes`; where the catalog states a platform fee, `platform_fee_cents` on `cost_cents` and `platform_fee_recipient`; `client_certificate`, the name in the verified certificate of the connection's client; `terms`, the hash of the catalog whose terms count, where the passport is pinned to an older one.",
                 always=False,
             ),
             _GATE,

@@ -17,6 +17,7 @@ class Record:
     `query` is raw and leaves the process only as its keyed hash; `target` is the judged path,
     already redacted. `evaluated` are (constraint key, result) pairs in order. `facts` holds only
     integers and strings. `route` is a catalog or route name for metrics, else `other`.
+    `fee_basis_points` of what the request costs are the platform's.
     """
 
     decision_id: str
@@ -45,6 +46,7 @@ class Record:
     trace_id: str
     facts: dict[str, Any]
     enforced: bool
+    fee_basis_points: int
     # The outcome, once there is one.
     outcome: str  # completed | refused | cut | client_gone | upstream_failed
     status: int
@@ -82,6 +84,7 @@ class Record:
         trace_id: str = "",
         facts: dict[str, Any] | None = None,
         enforced: bool = True,
+        fee_basis_points: int = 0,
         outcome: str = "",
         status: int = 0,
         bytes_in: int = 0,
@@ -116,6 +119,7 @@ class Record:
         self.trace_id = trace_id
         self.facts = {} if facts is None else facts
         self.enforced = enforced
+        self.fee_basis_points = fee_basis_points
         self.outcome = outcome
         self.status = status
         self.bytes_in = bytes_in

@@ -17,9 +17,9 @@ from passgate.core.constraints.sets import merge
 from passgate.core.generations import Generations
 from passgate.core.jws import is_name
 from passgate.core.passport import CatalogPin
+from passgate.core.pricing import NO_TERMS, Terms, read_terms
 from passgate.core.reasons import Refusal
 
-PRICE: Final = "core:pricing:per_call_cents"
 TIERS: Final = ("L0", "L1", "L2", "L3")
 """Trust tiers, least first."""
 RISK_LEVELS: Final = ("low", "medium", "high", "critical")
@@ -54,7 +54,7 @@ _LOW_TIER: Final = Refusal(
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """One action on offer. `price_cents` is for one call, None where none is stated.
+    """One action on offer. `terms` are what it costs.
 
     `authored` is the entry as it stands in the document.
     """
@@ -62,7 +62,7 @@ class CatalogEntry:
     key: str
     constraints: ConstraintSet
     min_tier: str = "L0"
-    price_cents: int | None = None
+    terms: Terms = NO_TERMS
     authored: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -149,7 +149,7 @@ def _entry(item: object) -> CatalogEntry:
     constraints = parse_constraints(authored) if authored else NO_CONSTRAINTS
     if constraints.unknown:
         raise ValueError(f"nothing here enforces {constraints.unknown[0]!r}")
-    return CatalogEntry(key, constraints, min_tier, constraints.values.get(PRICE), item)
+    return CatalogEntry(key, constraints, min_tier, read_terms(constraints.values), item)
 
 
 def check_catalog(
@@ -234,7 +234,7 @@ def _with_terms_of(kept: CatalogEntry, entry: CatalogEntry) -> CatalogEntry:
             entry.key,
             merge(limits, kept.constraints),
             max(entry.min_tier, kept.min_tier),
-            kept.price_cents,
+            kept.terms,
             entry.authored,
         )
         known = kept, entry, both

@@ -24,10 +24,12 @@ from passgate.core.constraints.subjects import (
 )
 from passgate.core.declared import read_facts
 from passgate.core.facts import NO_FACTS, Facts
+from passgate.core.free_tier import free_charge, with_free
 from passgate.core.instant import Instant
 from passgate.core.passport import CatalogPin, Passport
 from passgate.core.permissions import covering, judge_grants
 from passgate.core.policy import Mark, Policy
+from passgate.core.pricing import NO_TERMS, Terms
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
 from passgate.core.routes import Route
@@ -52,7 +54,7 @@ class Plan:
     once the body is in the request. Otherwise, with a `hold`, a person must approve first.
     Otherwise it may pass if all of `charges` can be reserved. `presented` says that a credential
     was there, so that the request never counts as anonymous; `access` is `passport` only with a
-    verified one.
+    verified one. `terms` are what the catalog asks for the action.
     """
 
     action: str
@@ -63,6 +65,7 @@ class Plan:
     access: str
     passport: Passport | None
     issuer: Issuer | None
+    terms: Terms
     facts: Facts
     charges: tuple[Charge, ...]
     evaluated: tuple[tuple[str, str], ...]
@@ -80,6 +83,7 @@ class Plan:
         access: str = "none",
         passport: Passport | None = None,
         issuer: Issuer | None = None,
+        terms: Terms = NO_TERMS,
         facts: Facts = NO_FACTS,
         charges: tuple[Charge, ...] = (),
         evaluated: tuple[tuple[str, str], ...] = (),
@@ -95,6 +99,7 @@ class Plan:
         self.access = access
         self.passport = passport
         self.issuer = issuer
+        self.terms = terms
         self.facts = facts
         self.charges = charges
         self.evaluated = evaluated
@@ -191,9 +196,9 @@ def decide(
     if route is not None and route.judges_body and request.body is None:
         plan.needs_body = True
         return plan
-    offered = derived.offered
-    price = None if offered is None else offered.price_cents
-    facts = read_facts(route, request, plan.params, price)
+    if derived.offered is not None:
+        plan.terms = derived.offered.terms
+    facts = read_facts(route, request, plan.params, plan.terms)
     if isinstance(facts, Refusal):
         plan.refusal = facts
         return plan
@@ -205,6 +210,8 @@ def decide(
     # (14) constraints, (15) approval
     assert derived.compiled is not None
     _evaluate(plan, derived.compiled, request, now)
+    if facts.free_calls and plan.refusal is None:
+        plan.charges = with_free(plan.charges, free_call(passport, action, facts))
     if plan.hold is None:
         plan.hold = granted
     return plan
@@ -227,7 +234,8 @@ def _decide_anonymous(plan: Plan, request: Request, policy: Policy, now: Instant
     if needs_body(plan.route) and request.body is None:
         plan.needs_body = True
         return
-    facts = read_facts(plan.route, request, plan.params, price_of(policy, action))
+    plan.terms = terms_of(policy, action)
+    facts = read_facts(plan.route, request, plan.params, plan.terms)
     if isinstance(facts, Refusal):
         plan.refusal = facts
         return
@@ -271,10 +279,16 @@ def offer_of(policy: Policy, action: str, passport: Passport | None = None) -> C
     return offered_to(pins, policy.gate_id, policy.catalog, action)
 
 
-def price_of(policy: Policy, action: str, passport: Passport | None = None) -> int | None:
-    """What the catalog says that one call costs `passport`, in cents."""
+def terms_of(policy: Policy, action: str, passport: Passport | None = None) -> Terms:
+    """What the catalog asks `passport` for `action`."""
     offered = offer_of(policy, action, passport)
-    return None if offered is None else offered.price_cents
+    return NO_TERMS if offered is None else offered.terms
+
+
+def free_call(passport: Passport, action: str, facts: Facts) -> Charge:
+    """The charge for one of the agent's free calls: counted by agent, so a reissue adds none."""
+    subject = subject_of_catalog(passport.issuer, passport.agent, action)
+    return free_charge(subject, facts.free_calls)
 
 
 def needs_body(route: Route | None) -> bool:

@@ -7,12 +7,12 @@ from typing import Final
 from passgate.core.facts import NO_FACTS, Facts
 from passgate.core.hosts import domain_of
 from passgate.core.judged_body import Number, plain_decimal
+from passgate.core.pricing import CURRENCY, GREATEST_CENTS, NO_TERMS, Terms
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
 from passgate.core.routes import Route
 from passgate.core.sources import Reader, Source
 
-_MAX_CENTS: Final = 2**53 - 1
 _MAX_TEXT: Final = 256
 
 
@@ -33,26 +33,31 @@ _MISSING: Final = {
 }
 _NO_COST: Final = Refusal("constraint_violated", "This request must have a known cost.")
 _NO_DECLARED_COST: Final = _malformed("This request must declare its cost, and does not.")
+_OTHER_CURRENCY: Final = Refusal(
+    "constraint_violated", "The catalog's prices are in another currency.", CURRENCY
+)
 
 
 def read_facts(
     route: Route | None,
     request: Request,
     params: Mapping[str, str],
-    catalog_price: int | None = None,
+    terms: Terms = NO_TERMS,
 ) -> Facts | Refusal:
     """What a request declares, by the sources of its route.
 
-    The cost is the route's, else `catalog_price` (cents a call), else 0. Where a fact that
+    The cost is the route's, else the price in `terms`, the catalog's, else 0. Where a fact that
     `require` names is absent the request is `request_malformed`, as only the agent can add it; a
-    required cost that neither the route nor the catalog knows is `constraint_violated`. A fact that
-    has two readings, or not the shape of such a fact, is `request_malformed`, a body that cannot be
-    judged likewise with status 415. Raises `ValueError` if a body source is read before the body.
+    required cost that neither the route nor the catalog knows is `constraint_violated`, and so is a
+    currency that is not the catalog's. A fact that has two readings, or not the shape of such a
+    fact, is `request_malformed`, a body that cannot be judged likewise with status 415. Raises
+    `ValueError` if a body source is read before the body.
     """
     if route is None or not route.declares:
-        fixed = catalog_price if route is None or route.cost is None else route.cost
-        assert not isinstance(fixed, Source)  # such a route declares
-        return _priced(fixed) if fixed else NO_FACTS
+        if route is None or route.cost is None:
+            return terms.facts
+        assert not isinstance(route.cost, Source)  # such a route declares
+        return _priced(route.cost, terms.currency)
     reader = Reader(request, params)
     require = route.require
     cost = route.cost
@@ -60,13 +65,14 @@ def read_facts(
         read = _cost(reader, cost)
         if isinstance(read, Refusal):
             return read
-        if read is None and catalog_price is None and "cost" in require:
+        if read is None and terms.cost_cents is None and "cost" in require:
             return _NO_DECLARED_COST
         cost = read
+    by_catalog = cost is None
     if cost is None:
-        if catalog_price is None and "cost" in require:
+        if terms.cost_cents is None and "cost" in require:
             return _NO_COST
-        cost = catalog_price or 0
+        cost = terms.facts.cost_cents
     amount = None
     if route.amount is not None:
         value = reader.read(route.amount)
@@ -102,13 +108,24 @@ def read_facts(
         currency = currency.upper()
         if len(currency) != 3 or not (currency.isascii() and currency.isalpha()):
             return _BAD_CURRENCY
-    return Facts(cost, amount, texts["vendor"], domain, texts["resource"], currency)
+        if terms.currency is not None and currency != terms.currency:
+            return _OTHER_CURRENCY
+    return Facts(
+        cost,
+        amount,
+        texts["vendor"],
+        domain,
+        texts["resource"],
+        currency or terms.currency,
+        terms.facts.minute_cents if by_catalog else 0,
+        terms.facts.free_calls if by_catalog else 0,
+    )
 
 
-# Routes and catalogs have few prices, and declare nothing else here: one of each is enough.
+# Routes have few prices, and declare nothing else here: one of each is enough.
 @lru_cache(maxsize=1024)
-def _priced(cents: int) -> Facts:
-    return Facts(cents)
+def _priced(cents: int, currency: str | None) -> Facts:
+    return Facts(cents, currency=currency) if cents or currency else NO_FACTS
 
 
 def _cost(reader: Reader, source: Source) -> int | Refusal | None:
@@ -116,7 +133,7 @@ def _cost(reader: Reader, source: Source) -> int | Refusal | None:
     if value is None or isinstance(value, Refusal):
         return value
     cents = plain_decimal(value)
-    if cents is None or cents[1] or cents[0] > _MAX_CENTS:
+    if cents is None or cents[1] or cents[0] > GREATEST_CENTS:
         return _BAD_COST
     return cents[0]
 

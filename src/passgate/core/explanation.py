@@ -1,18 +1,21 @@
 """explain(): every numbered check with its outcome, by the same functions that decide."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from passgate.core.anonymous import judge_anonymous, judge_price
 from passgate.core.catalog import check_catalog
 from passgate.core.constraints import Compiled
 from passgate.core.constraints.base import Hold
-from passgate.core.decision import Plan, derive, needs_body, owed_by_address, price_of
+from passgate.core.decision import Plan, derive, free_call, needs_body, owed_by_address, terms_of
 from passgate.core.declared import read_facts
 from passgate.core.facts import Facts
+from passgate.core.free_tier import with_free
 from passgate.core.instant import Instant
 from passgate.core.permissions import judge_grants
 from passgate.core.policy import DENY, Policy
 from passgate.core.presented import choose_credential
+from passgate.core.pricing import priced_by
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
 from passgate.core.trust import Issuer, Trust
@@ -76,6 +79,13 @@ class Explanation:
     checks: tuple[Checked, ...]
 
 
+class _Given(NamedTuple):
+    """Facts that stand in for a request's own, and whether their cost is among them."""
+
+    facts: Facts
+    priced: bool
+
+
 def explain(
     request: Request,
     policy: Policy,
@@ -84,16 +94,19 @@ def explain(
     *,
     action: str = "",
     facts: Facts | None = None,
+    priced: bool = True,
 ) -> Explanation:
     """Every check of `request`, also those after the first refusal as far as they can be known.
 
     `action` and `facts` stand in for what the route would say, for a dry run without a request
-    body; an action that no request can be is unknown. Charges are listed by the plan and not taken.
+    body, without a price where they are not `priced`: then the catalog's counts. An action that no
+    request can be is unknown. Charges are listed by the plan and not taken.
     """
     rows = _Rows()
     plan = Plan(presented=bool(request.sorted.presented))
     rows.add(1)
-    _explain(rows, plan, request, policy, trust, now, action, facts)
+    given = None if facts is None else _Given(facts, priced)
+    _explain(rows, plan, request, policy, trust, now, action, given)
     plan.refusal = rows.first
     plan.needs_body = rows.waits and plan.refusal is None
     return Explanation(plan, tuple(rows.rows))
@@ -107,7 +120,7 @@ def _explain(
     trust: Trust,
     now: Instant,
     action: str,
-    facts: Facts | None,
+    facts: _Given | None,
 ) -> None:
     if action:
         plan.action = action
@@ -141,20 +154,19 @@ def _exists(action: str, policy: Policy) -> bool:
 
 
 def _declared(
-    plan: Plan, request: Request, policy: Policy, given: Facts | None
+    plan: Plan, request: Request, policy: Policy, given: _Given | None
 ) -> Facts | Refusal | None:
     """What the request declares; None where only its body, which is not there, could say it."""
+    plan.terms = terms_of(policy, plan.action, plan.passport)
     if given is not None:
-        return given
+        return given.facts if given.priced else priced_by(plan.terms, given.facts)
     if needs_body(plan.route) and request.body is None:
         return None
-    return read_facts(
-        plan.route, request, plan.params, price_of(policy, plan.action, plan.passport)
-    )
+    return read_facts(plan.route, request, plan.params, plan.terms)
 
 
 def _explain_anonymous(
-    rows: "_Rows", plan: Plan, request: Request, policy: Policy, now: Instant, given: Facts | None
+    rows: "_Rows", plan: Plan, request: Request, policy: Policy, now: Instant, given: _Given | None
 ) -> None:
     plan.access = "anonymous"
     rates = judge_anonymous(request, plan.action, policy.anonymous)
@@ -182,7 +194,7 @@ def _explain_passport(
     policy: Policy,
     trust: Trust,
     now: Instant,
-    given: Facts | None,
+    given: _Given | None,
 ) -> None:
     rows.add(3, None, "one passport")
     findings, passport = examine(plan.credential, trust, policy.acceptance)
@@ -217,6 +229,8 @@ def _explain_passport(
     rows.add(13, granted if isinstance(granted, Refusal) else None)
     holds = (granted,) if isinstance(granted, Hold) else ()
     _explain_owed(rows, plan, derived.compiled, request, now, holds)
+    if facts.free_calls:
+        plan.charges = with_free(plan.charges, free_call(passport, plan.action, facts))
 
 
 def _explain_owed(

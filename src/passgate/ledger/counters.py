@@ -137,6 +137,6 @@ def _maker(kind: str, window: str) -> Callable[[], Counter]:
         return InFlight
     if kind in {"rate", "spend"} and window.isascii() and window.isdigit() and int(window):
         return partial(SlidingWindow, int(window) * 1000)
-    if (kind == "spend" and window in UNITS) or (kind == "total" and window == "total"):
+    if (kind == "spend" and window in UNITS) or (kind in {"total", "free"} and window == "total"):
         return partial(CalendarWindow, window)
     raise ValueError(f"no counter is called {kind}/{window}/…")

@@ -4,6 +4,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from passgate.core.constraints.base import Charge
+from passgate.core.free_tier import FREE, choices
 from passgate.core.instant import Instant
 from passgate.core.once import Once
 from passgate.ledger.counters import MOST_UNVOUCHED, Counter, Counters
@@ -13,6 +14,7 @@ from passgate.ledger.sliding_window import GREATEST
 from passgate.ledger.timeline import Timeline
 
 _FULL_TABLE_RETRY_S: Final = 60
+_ONCE: Final = frozenset(("spend", FREE))  # what all requests of one operation take together
 
 
 class MemoryLedger:
@@ -65,8 +67,10 @@ class MemoryLedger:
             if operation is not None:
                 if operation.digest != once.digest:
                     return Conflict(once)
-                charges = tuple([_repeated(charge) for charge in charges])
+                charges = tuple([_repeated(charge) for charge in charges if charge.kind != FREE])
         by_name = self._by_name
+        if charges and charges[0].kind == FREE:
+            charges = self._chosen(charges, ms, wall)
         index = 0
         counters: list[Counter | None] = []
         for charge in charges:
@@ -142,7 +146,7 @@ class MemoryLedger:
         reservation.open = False
         operation = reservation.operation
         for charge in reservation.charges:
-            if operation is None or charge.kind != "spend":
+            if operation is None or charge.kind not in _ONCE:
                 self._give_back(charge, charge.amount, reservation)
         if operation is not None:
             self._end(operation, False, None)
@@ -162,6 +166,14 @@ class MemoryLedger:
             balances.append(Balance(charge, *counter.left(ms, wall, charge.limit)))
         return tuple(balances)
 
+    def _chosen(self, charges: tuple[Charge, ...], ms: int, wall: float) -> tuple[Charge, ...]:
+        """What charges with a free call before them come to now."""
+        free = charges[0]
+        gratis, priced = choices(charges)
+        counter = self._by_name.get(free.counter)
+        used = 0 if counter is None else counter.used_at(ms, wall)
+        return gratis if used + free.amount <= free.limit else priced
+
     def _operation_of(
         self,
         once: Once,
@@ -172,9 +184,7 @@ class MemoryLedger:
     ) -> Operation:
         """The operation that a request is one of, made where it is the first."""
         if known is None:
-            spend = tuple(
-                [(c.counter, c.amount) for c in charges if c.kind == "spend" and c.amount]
-            )
+            spend = tuple([(c.counter, c.amount) for c in charges if c.kind in _ONCE and c.amount])
             known = self._operations.add(once.name, once.digest, ms, wall, spend)
         known.open += 1
         return known

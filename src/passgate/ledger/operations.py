@@ -19,9 +19,9 @@ class Remembering:
 class Operation:
     """One operation: the requests that came under one key, and what all of them cost together.
 
-    `spend` are the cents that it took, as (counter, amount), at `ms` and `wall` of the ledger's
-    time. `open` of its requests have not ended. `sent`: one of them may have reached the upstream,
-    so nothing comes back any more.
+    `spend` are the cents that it took, or a free call, as (counter, amount), at `ms` and `wall` of
+    the ledger's time. `open` of its requests have not ended. `sent`: one of them may have reached
+    the upstream, so nothing comes back any more.
     """
 
     __slots__ = ("digest", "ms", "name", "newer", "older", "open", "sent", "spend", "wall")
@@ -54,7 +54,13 @@ class Operation:
             if cents is None:
                 return ()
             rest = max(cents, 0)
-            return tuple([(name, amount - rest) for name, amount in self.spend if amount > rest])
+            return tuple(
+                [
+                    (name, amount - rest)
+                    for name, amount in self.spend
+                    if amount > rest and not name.startswith("free/")
+                ]
+            )
         return () if self.open else self.spend
 
 

@@ -114,6 +114,11 @@ class Ledger(Protocol):
     ) -> Taken | Awaitable[Taken]:
         """Take all charges or none; an awaitable only where a round trip cannot be avoided.
 
+        A first charge of kind `free` is a choice, which is made in the same step (see
+        `core.free_tier.choices`): where its counter has room it is taken, and every spend takes 0;
+        where it has none it is not taken, and is not what a Shortfall names. The reservation's
+        `charges` are then what was taken.
+
         `once`: a request whose operation is remembered takes no spend again, and everything else;
         where the operation was another request there is a conflict. The operation keeps its spend
         until all of its requests have ended and none of them reached the upstream: then it is

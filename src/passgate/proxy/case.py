@@ -9,6 +9,7 @@ from passgate.core.constraints import refusal_for
 from passgate.core.constraints.base import Charge
 from passgate.core.constraints.subjects import subject_of_address, subject_of_passport
 from passgate.core.decision import Plan, conclude, decide
+from passgate.core.free_tier import choices, is_free
 from passgate.core.passport import Passport
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, Wire, canonical_request
@@ -18,6 +19,7 @@ from passgate.ledger.protocol import Balance, Conflict, Reservation, Shortfall, 
 from passgate.proxy.allowance import allowance_lines
 from passgate.proxy.describing import describe
 from passgate.proxy.forwarding import anonymous_lines, hop_lines, identity_lines
+from passgate.proxy.priced import note_taken
 from passgate.proxy.steps import Answer, Forward, NeedBody, Step, Wait
 from passgate.record import Record
 
@@ -172,6 +174,9 @@ class Case:
 
     def shortfall(self, charges: tuple[Charge, ...]) -> Refusal | None:
         """What check 16 would say to these charges, taking nothing."""
+        if is_free(charges):
+            gratis, priced = choices(charges)
+            charges = gratis if self.balances(gratis[:1])[0].remaining else priced
         for balance in self.balances(charges):
             if balance.remaining < balance.charge.amount:
                 return refusal_for(balance.charge, balance.reset_s)
@@ -241,6 +246,8 @@ class Case:
         record = self._record
         record.decision = "allow"
         self._reservation = reservation
+        if reservation is not None and reservation.charges is not record.charges:
+            note_taken(record, reservation)
         forward = self._prepare(reservation)
         self._forward = forward
         enforcer.allowed(record, reservation)

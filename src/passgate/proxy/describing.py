@@ -5,6 +5,7 @@ from typing import Any, Final
 from passgate.core.decision import Plan
 from passgate.core.policy import Policy
 from passgate.core.request import Request
+from passgate.proxy.priced import note_fee
 from passgate.record import Record
 
 _MAX_CONTENT_TYPE: Final = 256
@@ -68,3 +69,5 @@ def describe(
     if certificate:
         facts["client_certificate"] = certificate
     record.facts = facts
+    if plan.terms.fee_basis_points:
+        note_fee(record, plan.terms)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from passgate.core.decision import price_of
 from passgate.core.facts import Facts
 from passgate.core.hosts import domain_of, host_of_header
 from passgate.core.judged_body import Number, judge_body, plain_decimal
 from passgate.core.jws import is_name
 from passgate.core.policy import Policy
+from passgate.core.pricing import GREATEST_CENTS
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
 from passgate.core.routes import ANY, Route
@@ -18,7 +18,6 @@ _MEMBERS: Final = frozenset(
     {"action", "target", "method", "cost_cents", "amount", "vendor", "resource", "domain"}
 )
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
-_MAX_CENTS: Final = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +25,13 @@ class DryRun:
     """The action asked about, its facts, and the request as it would be judged.
 
     What the question leaves out is as the action's route has it: its method, and its cost if that
-    is fixed, else the catalog's price.
+    is fixed. Where neither says what it costs it is not `priced`: then the catalog's price counts.
     """
 
     action: str
     facts: Facts
     request: Request
+    priced: bool = True
 
 
 def read_dry_run(request: Request, policy: Policy) -> DryRun | Refusal:
@@ -64,8 +64,8 @@ def read_dry_run(request: Request, policy: Policy) -> DryRun | Refusal:
     route = _route_of(action, stated, judged.path, policy)
     if stated is None and route is not None and route.method != ANY:
         judged = replace(judged, method=route.method)
-    facts = _facts(asked, _cost_of(route, action, policy))
-    return facts if isinstance(facts, Refusal) else DryRun(action, facts, judged)
+    facts = _facts(asked, route)
+    return facts if isinstance(facts, Refusal) else DryRun(action, facts[0], judged, facts[1])
 
 
 def _route_of(action: str, method: str | None, path: str, policy: Policy) -> Route | None:
@@ -78,16 +78,12 @@ def _route_of(action: str, method: str | None, path: str, policy: Policy) -> Rou
     return routes[0] if routes else None
 
 
-def _cost_of(route: Route | None, action: str, policy: Policy) -> int:
-    if route is not None and isinstance(route.cost, int):
-        return route.cost
-    return price_of(policy, action) or 0
-
-
-def _facts(asked: dict[str, Any], usual_cents: int) -> Facts | Refusal:
-    cost = asked.get("cost_cents", Number(usual_cents))
+def _facts(asked: dict[str, Any], route: Route | None) -> tuple[Facts, bool] | Refusal:
+    """What the question says, and whether it or its route says what the request costs."""
+    fixed = route.cost if route is not None and isinstance(route.cost, int) else None
+    cost = asked.get("cost_cents", Number(fixed or 0))
     cents = plain_decimal(cost) if isinstance(cost, Number) else None
-    if cents is None or cents[1] or cents[0] > _MAX_CENTS:
+    if cents is None or cents[1] or cents[0] > GREATEST_CENTS:
         return _bad("cost_cents is a whole number of cents.")
     amount = None
     if "amount" in asked:
@@ -105,7 +101,8 @@ def _facts(asked: dict[str, Any], usual_cents: int) -> Facts | Refusal:
         if isinstance(host, Refusal):
             return host
         domain = host
-    return Facts(cents[0], amount, asked.get("vendor"), domain, asked.get("resource"))
+    facts = Facts(cents[0], amount, asked.get("vendor"), domain, asked.get("resource"))
+    return facts, "cost_cents" in asked or fixed is not None
 
 
 def _bad(detail: str) -> Refusal:

@@ -269,6 +269,7 @@ def _dry_run(case: "Case", asked: DryRun) -> dict[str, Any]:
         case.now,
         action=asked.action,
         facts=asked.facts,
+        priced=asked.priced,
     )
     plan = found.plan
     passes = plan.refusal is None and plan.hold is None

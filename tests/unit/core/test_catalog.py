@@ -28,10 +28,10 @@ CATALOG = parse_catalog(DOCUMENT)
 def test_a_catalog_is_what_was_authored() -> None:
     assert list(CATALOG.entries) == ["api:search", "api:export", "api:free"]
     search = CATALOG.entries["api:search"]
-    assert search.price_cents == 5
+    assert search.terms.call_cents == 5
     assert search.constraints.values["core:rate:max_per_minute"] == 3
     assert CATALOG.entries["api:export"].min_tier == "L2"
-    assert CATALOG.entries["api:free"].price_cents is None
+    assert CATALOG.entries["api:free"].terms.call_cents is None
     assert CATALOG.version == 0
     assert [entry.authored for entry in CATALOG.entries.values()] == DOCUMENT["permissions"]
 
@@ -253,7 +253,7 @@ def test_a_pin_keeps_its_terms_and_owes_the_limits_of_both() -> None:
     """The price is the old one, and nothing of the new terms comes in beside it."""
     offered = offered_to(AT_FIRST, "gate_a", SECOND, "api:search")
     assert offered is not None
-    assert offered.price_cents == 5
+    assert offered.terms.call_cents == 5
     assert offered.constraints.values == {
         "core:pricing:per_call_cents": 5,
         "core:rate:max_per_minute": 3,
@@ -266,7 +266,7 @@ def test_what_was_free_stays_free() -> None:
     """A price that came later is no term of an older pin."""
     offered = offered_to(AT_FIRST, "gate_a", SECOND, "api:free")
     assert offered is not None
-    assert offered.price_cents is None
+    assert offered.terms.call_cents is None
     assert offered.min_tier == "L3"
     assert not offered.constraints
 

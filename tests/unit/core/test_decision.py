@@ -20,6 +20,7 @@ from passgate.core.reasons import REASONS, Refusal
 from passgate.core.trust import Trust
 from passgate.core.verification import Acceptance, verify
 from passgate.core.verified_cache import VerifiedCache
+from passgate.ledger.memory import MemoryLedger
 
 AGENT = "agent|iss_lab|agent-7"
 PASSPORT = "passport|iss_lab|pass_01JZ0000000000000000000000"
@@ -244,6 +245,32 @@ def test_the_catalog_prices_what_the_route_does_not() -> None:
     assert Scene(catalog=offered).decide().facts.cost_cents == 7
     export = Scene(method="POST", target=b"/v1/export", catalog=offered)
     assert export.decide().facts.cost_cents == 50
+
+
+def test_free_calls_are_counted_by_agent_and_action() -> None:
+    """Before all other charges, and only where the catalog's price counts and nothing refuses."""
+    terms = {"core:pricing:per_call_cents": 7, "core:pricing:free_tier_calls": 2}
+    offered = catalog("api:search", "api:export", search=terms, export=terms)
+    scene = Scene(catalog=offered).but(**owed(core__cost__max_cumulative=100))
+
+    free, spend = scene.decide().charges
+    assert (free.counter, free.amount, free.limit) == (
+        "free/total/catalog|iss_lab|agent-7|api%3Asearch",
+        1,
+        2,
+    )
+    assert spend.amount == 7
+    assert scene.explain().plan.charges == (free, spend)
+    ledger = MemoryLedger()
+    assert [verdict(scene.judge(ledger)) for _ in range(2 + 14 + 1)] == [
+        *["allow"] * 16,
+        "budget_exhausted",
+    ]
+    routed = Scene(method="POST", target=b"/v1/export", catalog=offered)
+    assert routed.decide().charges == ()
+    dear = scene.but(**owed(core__cost__max_per_action=6))
+    assert dear.decide().charges == ()
+    assert verdict(dear.judge()) == "budget_exhausted"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from passgate.core.declared import read_facts
 from passgate.core.facts import NO_FACTS, Facts
 from passgate.core.header_rules import header_rules
+from passgate.core.pricing import NO_TERMS, Terms
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, RequestRules, Wire, canonical_request
 from passgate.core.routes import make_route
@@ -15,17 +16,22 @@ RULES = RequestRules(header_rules())
 
 
 def facts(
-    route: dict[str, Any] | None, query: str = "", price: int | None = None, body: bytes = b""
+    route: dict[str, Any] | None,
+    query: str = "",
+    price: int | None = None,
+    body: bytes = b"",
+    currency: str | None = None,
 ) -> Facts | Refusal:
     sent = [(b"Host", b"a"), (b"Content-Type", b"application/json")]
     target = b"/x/seven?" + query.encode()
     request = canonical_request(Wire("POST", target, sent, "192.0.2.1"), RULES)
     assert isinstance(request, Request)
     request.body = body
+    terms = Terms(price, currency=currency)
     if route is None:
-        return read_facts(None, request, {}, price)
+        return read_facts(None, request, {}, terms)
     made = make_route(0, "POST /x/{id}", "a:b", **route)
-    return read_facts(made, request, made.params(request.path), price)
+    return read_facts(made, request, made.params(request.path), terms)
 
 
 def refused(found: Facts | Refusal) -> tuple[str, int]:
@@ -160,3 +166,40 @@ def test_a_body_of_another_type_is_415() -> None:
     assert isinstance(request, Request)
     request.body = b"5"
     assert refused(read_facts(made, request, {})) == ("request_malformed", 415)
+
+
+def test_the_currency_is_the_declared_one_or_the_catalogs() -> None:
+    """In whatever letters it is declared."""
+    declared = {"currency": "query:cur"}
+    assert facts(declared, "cur=usd") == Facts(currency="USD")
+    assert facts(declared, "cur=eur", currency="EUR") == Facts(currency="EUR")
+    assert facts(declared, "", currency="EUR") == Facts(currency="EUR")
+    assert facts({"cost_cents": 5}, "", currency="EUR") == Facts(5, currency="EUR")
+
+
+def test_a_currency_that_is_not_the_catalogs_is_refused() -> None:
+    """The gate converts nothing."""
+    found = facts({"currency": "query:cur"}, "cur=usd", 5, currency="EUR")
+    assert isinstance(found, Refusal)
+    assert (found.code, found.constraint) == ("constraint_violated", "core:pricing:currency")
+
+
+def test_only_the_catalogs_price_has_minutes_and_free_calls() -> None:
+    """A route that says what a request costs says all of it."""
+    asked = Terms(5, 2, free_calls=3)
+    sent = [(b"Host", b"a")]
+    for spoken, query, by_catalog in (
+        ({}, b"", True),
+        ({"cost_cents": 9}, b"", False),
+        ({"cost_cents": "query:c"}, b"c=9", False),
+        ({"cost_cents": "query:c"}, b"", True),
+        ({"vendor": "query:v"}, b"", True),
+    ):
+        wire = Wire("POST", b"/x/seven?" + query, sent, "192.0.2.1")
+        request = canonical_request(wire, RULES)
+        assert isinstance(request, Request)
+        made = make_route(0, "POST /x/{id}", "a:b", **spoken)
+        found = read_facts(made, request, {"id": "seven"}, asked)
+        expected = Facts(7, minute_cents=2, free_calls=3) if by_catalog else Facts(9)
+        assert found == expected, spoken
+    assert read_facts(None, request, {}, NO_TERMS) is NO_FACTS

@@ -182,3 +182,23 @@ def test_holds_of_constraints_come_before_those_of_grants() -> None:
     held = [row.constraint for row in found.checks if row.outcome == "held"]
     assert held == ["core:approval:required", "grants"]
     assert found.plan == replace(scene.decide(), evaluated=found.plan.evaluated)
+
+
+def test_a_dry_run_without_a_price_gets_that_of_the_terms() -> None:
+    """With its free calls and its minutes; one that states a price keeps it."""
+    priced = catalog(
+        "api:search",
+        search={
+            "core:pricing:per_call_cents": 3,
+            "core:pricing:per_minute_cents": 2,
+            "core:pricing:free_tier_calls": 9,
+            "core:pricing:currency": "EUR",
+        },
+    )
+    scene = Scene(catalog=priced)
+    asked = {"action": "api:search", "facts": Facts(cost_cents=1, vendor="x")}
+
+    assert scene.explain(**asked).plan.facts == Facts(1, vendor="x")
+    found = scene.explain(**asked, priced=False).plan
+    assert found.facts == Facts(5, vendor="x", currency="EUR", minute_cents=2, free_calls=9)
+    assert [charge.kind for charge in found.charges] == ["free"]

@@ -27,11 +27,12 @@ class Charge:
     `counter` names the counter and is all that a fold over the log needs: it is
     `<kind>/<window>/<subject>`, where `window` is a length in seconds for sliding windows
     (`rate/60/...`, `spend/3600/...`), `daily`, `weekly`, `monthly` or `total` for calendar ones,
-    and `now` for `concurrent`. `amount` and `limit` are counts, or cents for spend.
+    and `now` for `concurrent`. `amount` and `limit` are counts, or cents for spend. A charge of
+    kind `free` comes before all others: see `core.free_tier`.
     """
 
     counter: str
-    kind: str  # "rate" | "total" | "concurrent" | "spend"
+    kind: str  # "rate" | "total" | "concurrent" | "spend" | "free"
     window: int | str
     amount: int
     limit: int
