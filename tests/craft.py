@@ -10,6 +10,7 @@ from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 
 from passgate.core.constraints.base import NO_CONSTRAINTS
 from passgate.core.instant import Instant
+from passgate.core.jwks import thumbprint
 from passgate.core.revocation import packed
 from passgate.core.revoked_ids import RevokedIds
 from passgate.core.trust import Issuer, KeySet, Revocations, Trust
@@ -75,6 +76,32 @@ def credential(
 def _changed(base: Mapping[str, Any], changes: Mapping[str, Any] | None) -> dict[str, Any]:
     merged = {**base, **(changes or {})}
     return {name: value for name, value in merged.items() if value is not UNSET}
+
+
+def jwk_of(key: bytes) -> dict[str, str]:
+    """A public key as `cnf.jwk` has it."""
+    return {"kty": "OKP", "crv": "Ed25519", "x": b64(key)}
+
+
+THUMBPRINT = thumbprint(OTHER_KEY)
+PARENT = credential(
+    {
+        "jti": "pass_root",
+        "permissions": ["api:*"],
+        "may_delegate": True,
+        "cnf": {"jwk": jwk_of(OTHER_KEY)},
+    }
+)
+CHILD: dict[str, Any] = {"sub": "agent-7/helper", "jti": "pass_child", "chain": [PARENT]}
+
+
+def delegated(
+    claims: Mapping[str, Any] | None = None,
+    header: Mapping[str, Any] | None = None,
+    seed: bytes = OTHER_SEED,
+) -> str:
+    """A passport below `PARENT`, with these changes to its claims and header."""
+    return credential({**CHILD, **(claims or {})}, {"kid": THUMBPRINT, **(header or {})}, seed)
 
 
 def key_set(keys: Mapping[str, bytes] | None = None, read_at: Instant = NOW) -> KeySet:

@@ -69,6 +69,9 @@ KINDS = (
             ),
             Field("action", "text", "The action that the request is.", always=False),
             Field("agent_id", "text", "`sub` of the verified passport.", always=False),
+            Field(
+                "chain", "list", "The ids of the passport's ancestors, root first.", always=False
+            ),
             Field("catalog", "text", "The hash of the catalog in force.", always=False),
             Field(
                 "catalog_version",

@@ -11,11 +11,14 @@ Expectations are `decision`, and with a refusal or a hold `code` and, where one 
 """
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import rfc8785
 from nacl.bindings import crypto_sign_seed_keypair
 from tests.craft import CLAIMS, OTHER_SEED, SEED, b64, compact_json, credential, raw_credential
+from tests.vectors import chains
 
 FILE = Path(__file__).with_name("decisions.json")
 AT = 1_800_000_000
@@ -128,6 +131,12 @@ CATALOG = {
         {"key": "admin:secret"},
         {"key": "public"},
     ]
+}
+
+
+PIN = {
+    "version": 0,
+    "content_hash": "sha256:" + sha256(rfc8785.dumps(CATALOG)).hexdigest(),
 }
 
 
@@ -350,9 +359,7 @@ def presenting() -> list[dict[str, Any]]:
             *(
                 refused(search(passport(**{name: value})), "passport_unsupported")
                 for name, value in (
-                    ("cnf", {"jkt": "x"}),
-                    ("chain", []),
-                    ("may_delegate", True),
+                    ("act", {"sub": "agent-8"}),
                     ("status", {"status_list": {}}),
                     ("only_on_mondays", True),
                 )
@@ -529,6 +536,80 @@ def permitted() -> list[dict[str, Any]]:
                     headers=[["Content-Encoding", "gzip"]],
                 ),
                 "request_malformed",
+            ),
+        ),
+    ]
+
+
+def delegated() -> list[dict[str, Any]]:
+    once = chains.root(constraints={"core:rate:max_per_minute": 1})
+    dear = chains.root(constraints={"core:cost:max_cumulative": 100})
+    tight = {"permission_key": "api:*", "constraints": {"core:rate:max_per_minute": 2}}
+    of_entry = chains.root(permissions=[tight])
+    first = chains.below(dear, permissions=["api:*"])
+    second = chains.below(dear, sub="agent-7/b", jti="pass_b", permissions=["api:*"])
+    export = ("POST", "/v1/export")
+    return [
+        *(
+            vector(f"Below another passport it passes: {title}", allowed(search(token)))
+            for title, token in chains.allowed_chains().items()
+        ),
+        *(
+            vector(f"Refused below another passport, and so: {title}", refused(search(token), code))
+            for title, (code, token) in chains.refused_chains().items()
+        ),
+        vector(
+            "A child cannot pin itself out of its parent's terms",
+            refused(
+                search(
+                    chains.below(
+                        chains.root(catalogs={"gate_lab": {**PIN, "version": 9}}),
+                        catalogs={"gate_lab": PIN},
+                    )
+                ),
+                "catalog_mismatch",
+            ),
+            allowed(search(chains.below(chains.root(), catalogs={"gate_lab": PIN}))),
+        ),
+        vector(
+            "A child owes its parent's limit, and so do two of them together",
+            allowed(search(chains.below(once))),
+            refused(
+                search(chains.below(once, sub="agent-7/b", jti="pass_b")),
+                "rate_limited",
+                "core:rate:max_per_minute",
+            ),
+        ),
+        vector(
+            "A child's looser limit does not loosen its parent's",
+            allowed(search(chains.below(once, constraints={"core:rate:max_per_minute": 9}))),
+            refused(
+                search(chains.below(once, constraints={"core:rate:max_per_minute": 9})),
+                "rate_limited",
+                "core:rate:max_per_minute",
+            ),
+        ),
+        vector(
+            "What children spend is spent of their parent's budget",
+            allowed(asked(*export, first)),
+            allowed(asked(*export, second)),
+            refused(asked(*export, first), "budget_exhausted", "core:cost:max_cumulative"),
+        ),
+        vector(
+            "The limit of a parent's permission is owed by who uses that permission",
+            allowed(search(chains.below(of_entry))),
+            allowed(search(chains.below(of_entry))),
+            refused(search(chains.below(of_entry)), "rate_limited", "core:rate:max_per_minute"),
+        ),
+        vector(
+            "A parent's grant that asks for a person holds its children",
+            held(
+                search(
+                    chains.below(
+                        chains.root(grants=[{"resource": "api", "requiresApproval": True}])
+                    )
+                ),
+                "grants",
             ),
         ),
     ]
@@ -759,8 +840,19 @@ def document() -> dict[str, Any]:
             "catalog.json": json.dumps(CATALOG),
             **{f"{name}.jwt": text for name, text in REVOCATIONS.items()},
         },
-        "seeds": {"key-1": SEED.hex(), "key-2": OTHER_SEED.hex()},
-        "vectors": [*reading(), *presenting(), *standing(), *permitted(), *limited()],
+        "seeds": {
+            "key-1": SEED.hex(),
+            "key-2": OTHER_SEED.hex(),
+            **{f"holder {name}": chains.seed_of(name).hex() for name in ("root", "a", "b")},
+        },
+        "vectors": [
+            *reading(),
+            *presenting(),
+            *standing(),
+            *delegated(),
+            *permitted(),
+            *limited(),
+        ],
     }
 
 

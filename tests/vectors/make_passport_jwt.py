@@ -158,13 +158,14 @@ def shapes() -> list[dict[str, Any]]:
             constraints={"core:rate:max_per_minute": "ten"},
         ),
         one("half of the catalog trio", "passport_malformed", gate_id="gate_lab"),
-        one("cnf", "passport_unsupported", cnf={"jkt": "abc"}),
-        one("chain", "passport_unsupported", chain=[]),
+        one("cnf with half a thumbprint", "passport_malformed", cnf={"jkt": "abc"}),
+        one("empty chain", "passport_malformed", chain=[]),
         one("status", "passport_unsupported", status={"status_list": {"idx": 0}}),
         one("act", "passport_unsupported", act={"sub": "agent-8"}),
         one("scope", "passport_unsupported", scope="api:search"),
-        one("may_delegate true", "passport_unsupported", may_delegate=True),
+        one("may_delegate true, which no other agent uses", "allow", may_delegate=True),
         one("may_delegate false", "allow", may_delegate=False),
+        one("may_delegate as a number", "passport_malformed", may_delegate=1),
         one("a claim nobody knows", "passport_unsupported", only_on_sundays=True),
     ]
 

@@ -44,9 +44,14 @@ def mint_passport(
     constraints: Mapping[str, Any] | None = None,
     audience: Sequence[str] = (),
     agent_name: str | None = None,
+    holder: Mapping[str, str] | None = None,
+    may_delegate: bool = False,
     entropy: Callable[[int], bytes] = os.urandom,
 ) -> Minted:
     """A passport for `agent` by the issuer of `signer`, valid from `now` for `ttl_s` seconds.
+
+    `holder` is the public JWK that the passport is bound to: whoever presents it proves to have the
+    private one. Only a bound one may delegate, so `may_delegate` needs it.
 
     It is read back as a gate reads it: `ValueError`, with a sentence, for whatever a gate would
     call malformed, such as a constraint's value of the wrong kind. Unknown constraints are minted.
@@ -58,6 +63,8 @@ def mint_passport(
         pattern = permission if isinstance(permission, str) else permission.get("permission_key")
         if not isinstance(pattern, str) or not is_pattern(pattern):
             raise ValueError(f"a permission is a key, `*` or ends in `:*`, unlike {pattern!r}")
+    if may_delegate and holder is None:
+        raise ValueError("a passport that may delegate is bound to its holder's key")
     unknown = parse_constraints(constraints or {}).unknown
     issued_at = int(now)
     claims: dict[str, Any] = {
@@ -74,6 +81,10 @@ def mint_passport(
     claims["permissions"] = list(permissions)
     if constraints:
         claims["constraints"] = dict(constraints)
+    if holder is not None:
+        claims["cnf"] = {"jwk": dict(holder)}
+    if may_delegate:
+        claims["may_delegate"] = True
     token = signer.sign(PASSPORT_TYP, claims)
     if len(token) > MAX_CREDENTIAL_BYTES:
         raise ValueError(f"the passport would be larger than the {MAX_CREDENTIAL_BYTES} bytes read")

@@ -5,6 +5,7 @@ import typer
 from passgate.build import COMPILED, VERSION
 from passgate.cli.audit import audit_app
 from passgate.cli.config import config_app
+from passgate.cli.delegate import delegate
 from passgate.cli.demo import demo
 from passgate.cli.explain import explain
 from passgate.cli.health import health
@@ -50,6 +51,7 @@ app.command()(serve)
 app.add_typer(config_app, name="config")
 app.add_typer(issuer_app, name="issuer")
 app.command()(issue)
+app.command()(delegate)
 app.command()(revoke)
 app.command()(inspect)
 app.command()(verify)

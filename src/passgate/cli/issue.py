@@ -2,10 +2,11 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from passgate.cli.constraint_options import read_constraints
 from passgate.cli.exits import REFUSED, WRONG_USE, fail, note
 
 _LONG_S = 90 * 86_400
@@ -42,6 +43,17 @@ def issue(
         str | None,
         typer.Option(metavar="NAME", help="A name for people, in the claim `agent_name`."),
     ] = None,
+    holder_key: Annotated[
+        str | None,
+        typer.Option(
+            "--holder-key",
+            metavar="FILE|new:FILE",
+            help="Bind it to the key in FILE; new: makes that key.",
+        ),
+    ] = None,
+    may_delegate: Annotated[
+        bool, typer.Option("--may-delegate", help="Let its holder hand on parts of it.")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse constraints that this version does not know.")
     ] = False,
@@ -62,6 +74,7 @@ def issue(
 
     from passgate.authority.keys import load_issuer
     from passgate.authority.minting import mint_passport
+    from passgate.cli.holder_keys import holder_at
     from passgate.core.constraints import parse_constraints
     from passgate.core.constraints.values import duration_s
     from passgate.errors import PassgateError
@@ -70,7 +83,7 @@ def issue(
         ttl_s = duration_s(ttl)
     except ValueError as error:
         fail(f"--ttl {error}", WRONG_USE)
-    constraints = _constraints(constraint or [])
+    constraints = read_constraints(constraint or [])
     try:
         unknown = parse_constraints(constraints).unknown
         if unknown and strict:
@@ -84,6 +97,8 @@ def issue(
             constraints=constraints,
             audience=aud or [],
             agent_name=name,
+            holder=None if holder_key is None else holder_at(holder_key).jwk,
+            may_delegate=may_delegate,
         )
     except (PassgateError, ValueError) as error:
         fail(error)
@@ -95,32 +110,3 @@ def issue(
         typer.echo(json.dumps({"passport": minted.token, "id": minted.id, "claims": minted.claims}))
     else:
         typer.echo(minted.token)
-
-
-def _constraints(options: list[str]) -> dict[str, Any]:
-    constraints: dict[str, Any] = {}
-    for option in options:
-        key, equals, text = option.partition("=")
-        if not equals or not key:
-            fail(f"--constraint is KEY=VALUE, unlike {option!r}", WRONG_USE)
-        if key in constraints:
-            fail(f"--constraint {key} is given twice; a list is written as JSON", WRONG_USE)
-        constraints[key] = _value(key, text)
-    return constraints
-
-
-def _value(key: str, text: str) -> Any:
-    """The JSON that `text` is, else `text` itself."""
-    import json
-
-    from passgate.core import strict_json
-
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    try:
-        strict_json.loads(text.encode())
-    except ValueError as error:
-        fail(f"the value of --constraint {key} has no one reading: {error}", WRONG_USE)
-    return value

@@ -29,7 +29,7 @@ _MAX_LIFETIME_S = 90 * 86_400.0
 
 
 def judge_by_keys(token: str, jwks: Path, action: str | None) -> Passport | Refusal:
-    """Checks 4, 6, 7 and 13, the file's keys standing for whichever issuer the passport names.
+    """Checks 4, 6, 7, 10 and 13, the file's keys standing for whichever issuer the passport names.
 
     Raises `SourceError` for a file that is no key set.
     """
@@ -59,13 +59,14 @@ def judge_by_keys(token: str, jwks: Path, action: str | None) -> Passport | Refu
         return passport
     return (
         check_times(passport, now, _SKEW_S, _MAX_LIFETIME_S)
+        or passport.flaw
         or _check_permission(passport, issuer, action)
         or passport
     )
 
 
 def judge_by_config(token: str, path: Path, action: str | None) -> Passport | Refusal:
-    """Checks 4 to 9 and 13 as the gate of the configuration at `path` would judge them now.
+    """Checks 4 to 10 and 13 as the gate of the configuration at `path` would judge them now.
 
     The sources of the passport's issuer are read once, without the gate's own copies. Raises
     `ConfigError`, and `SourceError` where a source cannot be read.
@@ -96,6 +97,7 @@ def _judge(
         check_times(passport, now, config.passport.clock_skew_s, config.passport.max_lifetime_s)
         or check_audience(passport, frozenset({config.gate.id, *config.gate.audience}))
         or check_revocation(passport, issuer, now)
+        or passport.flaw
         or _check_permission(passport, issuer, action)
         or passport
     )
@@ -104,5 +106,8 @@ def _judge(
 def _check_permission(passport: Passport, issuer: Issuer, action: str | None) -> Refusal | None:
     if action is None:
         return None
-    covered = covering(passport.permissions, issuer.permissions, action)
-    return covered if isinstance(covered, Refusal) else None
+    for link in passport.lineage:
+        covered = covering(link.permissions, issuer.permissions, action)
+        if isinstance(covered, Refusal):
+            return covered
+    return None

@@ -2,8 +2,7 @@
 
 Everything here is a pure function of the request and of what is handed in. `decide` stops at the
 first refusal; `passgate.core.explanation` calls the same checks and collects every outcome. The
-numbers are those of `docs/concepts/checks.md`. Checks 10 (chain) and 11 (proof of possession) have
-their places between 9 and 12; passports that need them are refused by check 4.
+numbers are those of `docs/concepts/checks.md`.
 """
 
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from typing import Final
 
 from passgate.core.anonymous import judge_anonymous, judge_price
 from passgate.core.catalog import CatalogEntry, check_catalog, offered_to
-from passgate.core.constraints import Compiled, compile_owed, merge
+from passgate.core.constraints import Compiled, Owed, compile_owed, merge
 from passgate.core.constraints.base import Charge, ConstraintSet, Hold
 from passgate.core.constraints.subjects import (
     subject_of_address,
@@ -36,6 +35,7 @@ from passgate.core.routes import Route
 from passgate.core.trust import Issuer, Trust
 from passgate.core.verification import (
     check_audience,
+    check_proof,
     check_revocation,
     check_times,
     verify,
@@ -182,8 +182,13 @@ def decide(
         or check_audience(passport, policy.audience)
         # (9) revocation and freshness
         or check_revocation(passport, issuer, now)
+        # (10) chain, judged when it was verified
+        or passport.flaw
+        # (11) proof of possession
+        or check_proof(passport)
         # (12) catalog
         or check_catalog(passport.pins, policy.gate_id, policy.catalog, action, issuer.tier)
+        or (check_pins(passport, policy, action, issuer) if passport.chain else None)
     )
     if refusal is not None:
         plan.refusal = refusal
@@ -203,7 +208,7 @@ def decide(
         plan.refusal = facts
         return plan
     plan.facts = facts
-    granted = judge_grants(passport.grants, action, facts, now) if passport.grants else None
+    granted = judge_lineage(passport, action, facts, now)
     if isinstance(granted, Refusal):
         plan.refusal = granted
         return plan
@@ -296,6 +301,31 @@ def needs_body(route: Route | None) -> bool:
     return route is not None and route.judges_body
 
 
+def check_pins(passport: Passport, policy: Policy, action: str, issuer: Issuer) -> Refusal | None:
+    """Check 12 for the ancestors: what they are pinned to binds those below them."""
+    for parent in passport.chain:
+        refusal = check_catalog(parent.pins, policy.gate_id, policy.catalog, action, issuer.tier)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def judge_lineage(
+    passport: Passport, action: str, facts: Facts, now: Instant
+) -> Refusal | Hold | None:
+    """What the grants of the passport and of its ancestors say: the first no, else a hold."""
+    held: Hold | None = None
+    for parent in passport.chain:
+        granted = judge_grants(parent.grants, action, facts, now)
+        if isinstance(granted, Refusal):
+            return granted
+        held = held or granted
+    if not passport.grants:
+        return held
+    granted = judge_grants(passport.grants, action, facts, now)
+    return granted if isinstance(granted, Refusal) else held or granted
+
+
 def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> Derived:
     """Permission and owed constraints of `passport` for `action`, from its memo where it holds."""
     memo = passport.memo
@@ -307,31 +337,45 @@ def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> D
         and derived.issuer_constraints is issuer.constraints
     ):
         return derived  # type: ignore[no-any-return]  # the memo is untyped; this key holds Derived
-    entries = covering(passport.permissions, issuer.permissions, action)
-    if isinstance(entries, Refusal):
-        derived = Derived(policy.mark, issuer.permissions, issuer.constraints, entries, None)
-    else:
-        # Whoever owes nothing needs no name: making one takes longer than finding that out.
-        owed = []
-        common = merge(policy.constraints, issuer.constraints)
-        if common:
-            owed.append((subject_of_agent(passport.issuer, passport.agent), common))
-        if passport.constraints:
-            own = subject_of_passport(passport.issuer, passport.id)
-            owed.append((own, passport.constraints))
-        for entry in entries:
-            if entry.constraints:
-                subject = subject_of_permission(passport.issuer, passport.id, entry.pattern)
-                owed.append((subject, entry.constraints))
-        offered = offer_of(policy, action, passport)
-        if offered is not None and offered.constraints:
-            subject = subject_of_catalog(passport.issuer, passport.agent, action)
-            owed.append((subject, offered.constraints))
-        derived = Derived(
-            policy.mark, issuer.permissions, issuer.constraints, None, compile_owed(owed), offered
-        )
+    owed: list[Owed] = []
+    denied = _owe(owed, passport, issuer, action, policy)
+    for parent in passport.chain:
+        # What a child spends, everyone spends who delegated to it.
+        denied = denied or _owe(owed, parent, issuer, action, policy)
+    derived = Derived(
+        policy.mark,
+        issuer.permissions,
+        issuer.constraints,
+        denied,
+        compile_owed(owed) if denied is None else None,
+        offer_of(policy, action, passport) if denied is None else None,
+    )
     memo.keep(action, derived, _MAX_MEMO)
     return derived
+
+
+def _owe(
+    owed: list[Owed], link: Passport, issuer: Issuer, action: str, policy: Policy
+) -> Refusal | None:
+    """Adds what one link of a lineage owes for `action`; or why it may not do it at all."""
+    entries = covering(link.permissions, issuer.permissions, action)
+    if isinstance(entries, Refusal):
+        return entries
+    # Whoever owes nothing needs no name: making one takes longer than finding that out.
+    common = merge(policy.constraints, issuer.constraints)
+    if common:
+        owed.append((subject_of_agent(link.issuer, link.agent), common))
+    if link.constraints:
+        owed.append((subject_of_passport(link.issuer, link.id), link.constraints))
+    for entry in entries:
+        if entry.constraints:
+            subject = subject_of_permission(link.issuer, link.id, entry.pattern)
+            owed.append((subject, entry.constraints))
+    offered = offer_of(policy, action, link)
+    if offered is not None and offered.constraints:
+        subject = subject_of_catalog(link.issuer, link.agent, action)
+        owed.append((subject, offered.constraints))
+    return None
 
 
 _ALLOW: Final = Decision("allow", None)

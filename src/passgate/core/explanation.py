@@ -7,12 +7,20 @@ from passgate.core.anonymous import judge_anonymous, judge_price
 from passgate.core.catalog import check_catalog
 from passgate.core.constraints import Compiled
 from passgate.core.constraints.base import Hold
-from passgate.core.decision import Plan, derive, free_call, needs_body, owed_by_address, terms_of
+from passgate.core.decision import (
+    Plan,
+    check_pins,
+    derive,
+    free_call,
+    judge_lineage,
+    needs_body,
+    owed_by_address,
+    terms_of,
+)
 from passgate.core.declared import read_facts
 from passgate.core.facts import Facts
 from passgate.core.free_tier import with_free
 from passgate.core.instant import Instant
-from passgate.core.permissions import judge_grants
 from passgate.core.policy import DENY, Policy
 from passgate.core.presented import choose_credential
 from passgate.core.pricing import priced_by
@@ -21,6 +29,7 @@ from passgate.core.request import Request
 from passgate.core.trust import Issuer, Trust
 from passgate.core.verification import (
     check_audience,
+    check_proof,
     check_revocation,
     check_times,
     examine,
@@ -210,10 +219,13 @@ def _explain_passport(
     rows.add(7, check_times(passport, now, policy.clock_skew_s, policy.max_lifetime_s))
     rows.add(8, check_audience(passport, policy.audience))
     rows.add(9, check_revocation(passport, issuer, now))
-    rows.add(10, None, "no chain: this version refuses them by check 4")
-    rows.add(11, None, "no proof needed: key-bound passports are refused by check 4")
+    depth = len(passport.chain)
+    rows.add(10, passport.flaw, f"below {depth} others" if depth else "no chain")
+    rows.add(11, check_proof(passport), "not bound to a key")
     rows.add(
-        12, check_catalog(passport.pins, policy.gate_id, policy.catalog, plan.action, issuer.tier)
+        12,
+        check_catalog(passport.pins, policy.gate_id, policy.catalog, plan.action, issuer.tier)
+        or check_pins(passport, policy, plan.action, issuer),
     )
     derived = derive(passport, issuer, plan.action, policy)
     if derived.compiled is None:
@@ -225,7 +237,7 @@ def _explain_passport(
         rows.stop(facts)
         return
     plan.facts = facts
-    granted = judge_grants(passport.grants, plan.action, facts, now)
+    granted = judge_lineage(passport, plan.action, facts, now)
     rows.add(13, granted if isinstance(granted, Refusal) else None)
     holds = (granted,) if isinstance(granted, Hold) else ()
     _explain_owed(rows, plan, derived.compiled, request, now, holds)

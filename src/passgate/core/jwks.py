@@ -4,13 +4,18 @@ Nothing in it is skipped: a key of another kind, a member that would limit a key
 that two verifiers could judge differently refuses the set, with a sentence that names the key.
 """
 
-from binascii import b2a_base64
 from hashlib import sha256
 from typing import Any
 
 from passgate.core import strict_json
 from passgate.core.ed25519 import key_problem
-from passgate.core.jws import A_NAME, MalformedError, decode_base64url, is_name
+from passgate.core.jws import (
+    A_NAME,
+    MalformedError,
+    decode_base64url,
+    encode_base64url,
+    is_name,
+)
 
 MAX_JWKS_BYTES = 1 << 20
 MAX_KEYS = 1000
@@ -43,7 +48,7 @@ def parse_jwks(raw: bytes) -> dict[str, bytes]:
         name = f"key {position}"
         if type(jwk) is not dict:
             raise ValueError(f"{name} of the key set is not a JSON object")
-        key = _public_key(jwk, name)
+        key = read_public_key(jwk, f"{name} of the key set")
         kid = jwk.get("kid", thumbprint(key))
         if type(kid) is not str or not is_name(kid):
             raise ValueError(f"{name} of the key set has a `kid` that is not {A_NAME}")
@@ -59,27 +64,27 @@ def parse_jwks(raw: bytes) -> dict[str, bytes]:
 
 def thumbprint(key: bytes) -> str:
     """The RFC 7638 SHA-256 thumbprint of a 32-byte Ed25519 public key, as base64url."""
-    canonical = b'{"crv":"Ed25519","kty":"OKP","x":"%s"}' % _base64url(key)
-    return _base64url(sha256(canonical).digest()).decode()
+    canonical = b'{"crv":"Ed25519","kty":"OKP","x":"%s"}' % encode_base64url(key)
+    return encode_base64url(sha256(canonical).digest()).decode()
 
 
-def _base64url(raw: bytes) -> bytes:
-    return b2a_base64(raw, newline=False).rstrip(b"=").translate(bytes.maketrans(b"+/", b"-_"))
+def read_public_key(jwk: dict[str, Any], name: str) -> bytes:
+    """The 32 bytes of one Ed25519 public key as a JWK (RFC 8037 section 2).
 
-
-def _public_key(jwk: dict[str, Any], name: str) -> bytes:
+    Raises `ValueError` for anything else, in a sentence that begins with `name`.
+    """
     if "d" in jwk:
-        raise ValueError(f"{name} of the key set shows its private part; replace that key")
+        raise ValueError(f"{name} shows its private part; replace that key")
     if jwk.get("kty") != "OKP" or jwk.get("crv") != "Ed25519":
-        raise ValueError(f"{name} of the key set is not an Ed25519 key (kty OKP, crv Ed25519)")
+        raise ValueError(f"{name} is not an Ed25519 key (kty OKP, crv Ed25519)")
     if not jwk.keys() <= _MEMBERS:
-        raise ValueError(f"{name} of the key set has {_unknown(jwk.keys() - _MEMBERS)}")
+        raise ValueError(f"{name} has {_unknown(jwk.keys() - _MEMBERS)}")
     if jwk.get("use", "sig") != "sig":
-        raise ValueError(f"{name} of the key set is not for signatures (`use` is not sig)")
+        raise ValueError(f"{name} is not for signatures (`use` is not sig)")
     if jwk.get("alg", "EdDSA") not in ("EdDSA", "Ed25519"):
-        raise ValueError(f"{name} of the key set has another `alg` than EdDSA or Ed25519")
+        raise ValueError(f"{name} has another `alg` than EdDSA or Ed25519")
     if jwk.get("key_ops", ["verify"]) != ["verify"]:
-        raise ValueError(f'{name} of the key set has other `key_ops` than ["verify"]')
+        raise ValueError(f'{name} has other `key_ops` than ["verify"]')
     x = jwk.get("x")
     try:
         key = decode_base64url(x.encode("ascii")) if type(x) is str else b""
@@ -87,7 +92,7 @@ def _public_key(jwk: dict[str, Any], name: str) -> bytes:
         key = b""
     problem = key_problem(key)
     if problem is not None:
-        raise ValueError(f"{name} of the key set {problem}")
+        raise ValueError(f"{name} {problem}")
     return key
 
 

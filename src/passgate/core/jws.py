@@ -6,7 +6,7 @@ which `typ` it is to find, so that a revocation list can never be taken for a pa
 """
 
 import re
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ _ALGORITHMS = frozenset({"EdDSA", "Ed25519"})  # RFC 8037, and its full name of 
 _HEADER_MEMBERS = frozenset({"alg", "typ", "kid"})
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_FROM_STANDARD = bytes.maketrans(b"+/", b"-_")
 _SIGNATURE_CHARACTERS = 86  # 64 bytes
 _PIECE_CHARACTERS = 256 * 1024  # whole groups of four, so that each piece decodes by itself
 # By length modulo 4: padding, and what the last character may be so that its unused bits are zero
@@ -129,6 +130,11 @@ def decode_base64url(part: bytes) -> bytes:
     if part.translate(None, _ALPHABET):
         raise MalformedError("A part of the JWS is not base64url.")
     return _decode(part)
+
+
+def encode_base64url(raw: bytes) -> bytes:
+    """The one encoding of `raw` that `decode_base64url` reads."""
+    return b2a_base64(raw, newline=False).rstrip(b"=").translate(_FROM_STANDARD)
 
 
 def _decode(part: bytes) -> bytes:

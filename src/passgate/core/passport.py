@@ -6,6 +6,7 @@ from typing import Any
 
 from passgate.core.constraints.base import ConstraintSet
 from passgate.core.few import Few
+from passgate.core.reasons import Refusal
 from passgate.core.strict_json import loads, without_fractions
 
 # Known to `passgate.core.verification` alone; a test looks that nothing else names it.
@@ -46,6 +47,17 @@ class CatalogPin:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose key a passport is bound to (`cnf`, RFC 7800): the key's RFC 7638 `thumbprint`.
+
+    `key` is the 32 bytes of an Ed25519 key, None where the passport names the thumbprint alone.
+    """
+
+    thumbprint: str
+    key: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Passport:
     """What one issuer signed about one agent.
 
@@ -57,6 +69,10 @@ class Passport:
     the signature was found to fit under. `memo` belongs to `decide()`: what it worked out for this
     passport and an action under one policy, so that a passport seen again costs no second
     derivation.
+
+    A delegated passport has the passports of its ancestors in `chain`, root first. Its `id` is the
+    path of ids from the root, joined by slashes, `expires_at` the least of the chain. `holder` is
+    whose key it is bound to, if it is; `flaw` is what check 10 has against it.
     """
 
     seal: InitVar[object]
@@ -76,6 +92,10 @@ class Passport:
     digest: str
     payload: bytes
     key_version: str = field(compare=False, repr=False)
+    chain: "tuple[Passport, ...]" = ()
+    holder: Holder | None = None
+    may_delegate: bool = False
+    flaw: Refusal | None = None
     memo: Few[str, Any] = field(default_factory=Few, compare=False, repr=False)
 
     def __post_init__(self, seal: object) -> None:
@@ -83,7 +103,16 @@ class Passport:
             raise TypeError("a Passport is made by verifying one, not by calling Passport()")
 
     @property
+    def lineage(self) -> "tuple[Passport, ...]":
+        """Everyone who answers for this passport: its ancestors, root first, and itself."""
+        return (*self.chain, self)
+
+    @property
     def claims(self) -> dict[str, Any]:
-        """The signed claims as read; numbers with a fraction are texts (records hold integers)."""
+        """The signed claims as read; numbers with a fraction are texts (records hold integers).
+
+        The parents in `chain`, which are credentials, are left out: they are records of their own.
+        """
         claims: dict[str, Any] = without_fractions(loads(self.payload))
+        claims.pop("chain", None)
         return claims

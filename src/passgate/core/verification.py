@@ -8,14 +8,15 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from passgate.core import formats
+from passgate.core.delegation import judge_chain, path_of
 from passgate.core.ed25519 import signature_fits
-from passgate.core.formats.base import Unverified
+from passgate.core.formats.base import ChainError, Unverified
 from passgate.core.instant import Instant
-from passgate.core.jws import MalformedError, UnsupportedError
+from passgate.core.jws import MalformedError, UnsupportedError, encode_base64url
 from passgate.core.passport import _BY_VERIFICATION, Passport
 from passgate.core.presented import Credential
 from passgate.core.reasons import Refusal
-from passgate.core.trust import Issuer, KeySet, Trust
+from passgate.core.trust import Issuer, KeySet, Revocations, Trust
 from passgate.core.verified_cache import VerifiedCache
 
 MAX_CREDENTIAL_BYTES: Final = 64 * 1024
@@ -36,10 +37,12 @@ _ISSUER_FORMAT: Final = Refusal(
 _ISSUER_REVOKED: Final = Refusal("issuer_revoked")
 _KEY_UNKNOWN: Final = Refusal("key_unknown")
 _SIGNATURE_INVALID: Final = Refusal("signature_invalid")
+_NO_HOLDER_KEY: Final = Refusal("chain_invalid", "A parent in the chain names no key to sign with.")
 _EXPIRED: Final = Refusal("passport_expired")
 _NOT_YET: Final = Refusal("passport_not_yet_valid")
 _LIFETIME: Final = Refusal("passport_lifetime")
 _AUDIENCE: Final = Refusal("audience_mismatch")
+_PROOF_MISSING: Final = Refusal("proof_missing")
 _REVOKED: Final = Refusal("passport_revoked")
 _NO_KEYS: Final = Refusal(
     "trust_stale", "The issuer's keys have not been read yet.", retry_after_s=STALE_RETRY_S
@@ -119,7 +122,7 @@ def _verify_anew(
     refusal = _signature_refusal(unverified, keys)
     if refusal is not None:
         return refusal
-    passport = _passport(unverified, issuer, sha256(raw).hexdigest())
+    passport = _passport(unverified, issuer, raw)
     if cache is not None:
         cache.keep(passport)
     return passport
@@ -146,7 +149,7 @@ def examine(
     findings.append(Finding(6, "signature", refusal))
     if refusal is not None:
         return findings, None
-    return findings, _passport(unverified, known, sha256(credential.encode()).hexdigest())
+    return findings, _passport(unverified, known, credential.encode("ascii"))
 
 
 def named_key(credential: str, acceptance: Acceptance) -> tuple[str, str] | None:
@@ -174,6 +177,8 @@ def _read(raw: bytes, acceptance: Acceptance) -> Unverified | Refusal:
     """Check 4, but for the size."""
     try:
         return formats.read(raw, acceptance.formats)
+    except ChainError as broken:
+        return Refusal(broken.code, str(broken))
     except UnsupportedError as unsupported:
         return Refusal("passport_unsupported", str(unsupported))
     except MalformedError as malformed:
@@ -194,37 +199,88 @@ def trusted_issuer(trust: Trust, issuer_id: str, format_name: str) -> Issuer | R
 
 
 def _signature_refusal(unverified: Unverified, keys: KeySet | None) -> Refusal | None:
-    """Check 6."""
+    """Check 6: the root's signature by a key of the issuer, each child's by its parent's holder."""
     if keys is None:
         return _NO_KEYS
-    key = keys.keys.get(unverified.key_id)
+    parents = unverified.parents
+    root = parents[0] if parents else unverified
+    key = keys.keys.get(root.key_id)
     if key is None:
         return _KEY_UNKNOWN
-    if not signature_fits(unverified.signature, unverified.message, key):
+    if not signature_fits(root.signature, root.message, key):
         return _SIGNATURE_INVALID
+    if not parents:
+        return None
+    for parent, child in zip(parents, (*parents[1:], unverified), strict=True):
+        holder = parent.holder
+        if holder is None or holder.key is None:
+            return _NO_HOLDER_KEY
+        if child.key_id != holder.thumbprint:
+            return _KEY_UNKNOWN
+        if not signature_fits(child.signature, child.message, holder.key):
+            return _SIGNATURE_INVALID
     return None
 
 
-def _passport(unverified: Unverified, issuer: Issuer, digest: str) -> Passport:
-    """The passport that `unverified` has become; the only place that holds the seal."""
+def _passport(unverified: Unverified, issuer: Issuer, raw: bytes) -> Passport:
+    """The passport that `unverified`, read from `raw`, has become."""
+    parents = unverified.parents
+    if not parents:
+        return _sealed(unverified, issuer, sha256(raw).hexdigest(), unverified.id, (), None)
+    ids: list[str] = []
+    chain: list[Passport] = []
+    for parent in parents:
+        ids.append(parent.id)
+        text = parent.message + b"." + encode_base64url(parent.signature)
+        digest = sha256(text).hexdigest()
+        chain.append(_sealed(parent, issuer, digest, path_of(ids), tuple(chain), None))
+    return _sealed(
+        unverified,
+        issuer,
+        sha256(raw).hexdigest(),
+        path_of([*ids, unverified.id]),
+        tuple(chain),
+        judge_chain((*parents, unverified)),
+    )
+
+
+def _sealed(
+    link: Unverified,
+    issuer: Issuer,
+    digest: str,
+    path: str,
+    chain: tuple[Passport, ...],
+    flaw: Refusal | None,
+) -> Passport:
+    """The only place that holds the seal."""
+    expires_at = link.expires_at
+    pins = link.pins
+    if chain:
+        # The parent's own is the least of those above it.
+        expires_at = min(expires_at, chain[-1].expires_at)
+        pins = {**chain[-1].pins, **pins}
     return Passport(
         _BY_VERIFICATION,
-        unverified.format,
+        link.format,
         issuer.id,  # equal, and one string for all of the issuer's passports
-        unverified.agent,
-        unverified.id,
-        unverified.key_id,
-        unverified.issued_at,
-        unverified.expires_at,
-        unverified.not_before,
-        unverified.audience,
-        unverified.permissions,
-        unverified.constraints,
-        unverified.grants,
-        unverified.pins,
+        link.agent,
+        path,
+        link.key_id,
+        link.issued_at,
+        expires_at,
+        link.not_before,
+        link.audience,
+        link.permissions,
+        link.constraints,
+        link.grants,
+        pins,
         digest,
-        unverified.payload,
+        link.payload,
         "" if issuer.keys is None else issuer.keys.version,
+        chain,
+        link.holder,
+        link.may_delegate,
+        flaw,
     )
 
 
@@ -233,8 +289,13 @@ def check_times(
 ) -> Refusal | None:
     """Check 7: `exp`, `nbf` and `iat` within `skew_s`, and `exp - iat` within `max_lifetime_s`.
 
-    At `exp` itself a passport has expired (RFC 7519 section 4.1.4).
+    At `exp` itself a passport has expired (RFC 7519 section 4.1.4). It holds for every link of a
+    chain, of which none outlives its parent.
     """
+    for parent in passport.chain:
+        refusal = check_times(parent, now, skew_s, max_lifetime_s)
+        if refusal is not None:
+            return refusal
     wall = now.wall
     if wall - skew_s >= passport.expires_at:
         return _EXPIRED
@@ -249,8 +310,16 @@ def check_times(
     return None
 
 
+def check_proof(passport: Passport) -> Refusal | None:
+    """Check 11: a key-bound passport is of no use without its holder's key."""
+    return None if passport.holder is None else _PROOF_MISSING
+
+
 def check_audience(passport: Passport, accepted: frozenset[str]) -> Refusal | None:
-    """Check 8: a passport that names audiences names one of `accepted`."""
+    """Check 8: a passport that names audiences names one of `accepted`, and so do its ancestors."""
+    for parent in passport.chain:
+        if parent.audience and accepted.isdisjoint(parent.audience):
+            return _AUDIENCE
     audience = passport.audience
     if audience and accepted.isdisjoint(audience):
         return _AUDIENCE
@@ -260,17 +329,20 @@ def check_audience(passport: Passport, accepted: frozenset[str]) -> Refusal | No
 def check_revocation(passport: Passport, issuer: Issuer, now: Instant) -> Refusal | None:
     """Check 9: nothing of the passport is revoked, and what is known of its issuer is fresh.
 
+    A passport is revoked by its id, its agent, the key it is signed with or the key it is bound to,
+    and by each of these of an ancestor.
+
     What a list revokes stays revoked however old the list is. Keys and list are stale when older
     than the issuer's `max_stale_s`, a list also once it has expired, and a list that is compulsory
     when there is none.
     """
     revocations = issuer.revocations
-    if revocations is not None and (
-        passport.id in revocations.passports
-        or passport.agent in revocations.agents
-        or passport.key_id in revocations.keys
-    ):
-        return _REVOKED
+    if revocations is not None:
+        if _is_revoked(passport, revocations):
+            return _REVOKED
+        for parent in passport.chain:
+            if _is_revoked(parent, revocations):
+                return _REVOKED
     keys = issuer.keys
     if keys is None:
         return _NO_KEYS
@@ -284,3 +356,13 @@ def check_revocation(passport: Passport, issuer: Issuer, now: Instant) -> Refusa
     if expires_at is not None and now.wall >= expires_at:
         return _STALE_LIST
     return None
+
+
+def _is_revoked(passport: Passport, revocations: Revocations) -> bool:
+    holder = passport.holder
+    return (
+        passport.id in revocations.passports
+        or passport.agent in revocations.agents
+        or passport.key_id in revocations.keys
+        or (holder is not None and holder.thumbprint in revocations.keys)
+    )

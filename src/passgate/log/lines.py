@@ -115,7 +115,7 @@ class Lines:
             if line is not None:
                 return line
         quotes = 46  # the nine strings and five other members that every decision has
-        action = agent = catalog = issuer = ids = policy = reason = tier = ""
+        action = agent = catalog = chain = issuer = ids = policy = reason = tier = ""
         charges = constraint = results = facts = ""
         if record.action:
             action = f',"action":"{record.action}"'
@@ -126,6 +126,12 @@ class Lines:
             issuer = f',"issuer":"{passport.issuer}"'
             ids = f',"passport_hash":"{passport.digest}","passport_id":"{passport.id}"'
             quotes += 16
+            if passport.chain:
+                for link in passport.chain:
+                    chain += f',"{link.id}"'
+                    quotes += 2
+                chain = f',"chain":[{chain[1:]}]'
+                quotes += 2
         elif record.passport_hash:
             ids = f',"passport_hash":"{record.passport_hash}"'
             quotes += 4
@@ -187,7 +193,7 @@ class Lines:
             record.evaluated,
             record.facts,
             others,
-            f'{{"access_mode":"{record.access_mode}"{action}{agent}{catalog}{charges},"client":"',
+            f'{{"access_mode":"{record.access_mode}"{action}{agent}{catalog}{chain}{charges},"client":"',
             f'"{constraint}{results},"cost_cents":{record.cost_cents}'
             f',"decision":"{record.decision}","decision_id":"',
             f'","enforced":{"true" if record.enforced else "false"}{facts}'
@@ -273,7 +279,7 @@ class Lines:
         moment = stamp(wall)
         # Where nothing needs escaping, sorting by code units and by bytes is the same, and an
         # encoder in C does what the canonicalizer would: a passport's first request is no slower.
-        if payload.isascii() and b"\\" not in payload:
+        if payload.isascii() and b"\\" not in payload and not passport.chain:
             head = f'{{"agent_id":"{passport.agent}","claims":'
             tail = (
                 f',"issuer":"{passport.issuer}","kind":"passport"'
@@ -323,6 +329,7 @@ class Lines:
             "issuer": passport.issuer if passport else "",
             "passport_hash": passport.digest if passport else record.passport_hash,
             "passport_id": passport.id if passport else "",
+            "chain": [link.id for link in passport.chain] if passport else [],
             "policy": record.policy,
             "query": self._hidden(record.query) if record.query else "",
             "reason_code": record.reason_code,

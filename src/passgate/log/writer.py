@@ -164,7 +164,9 @@ class Log:
             return
         passport = record.passport
         if passport is not None and passport.digest not in self._seen:
-            self._describe(passport, record.at.wall)
+            for link in passport.lineage:
+                if link.digest not in self._seen:
+                    self._describe(link, record.at.wall)
         line = self._lines.decision(record, self._size)
         if notify is None:
             self._add(line)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from passgate.authority.keys import JWKS_FILE, KEY_FILE, load_issuer, new_issuer, thumbprint
+from passgate.authority.keys import JWKS_FILE, KEY_FILE, load_issuer, new_issuer
 from passgate.core.jwks import parse_jwks
 from passgate.errors import KeyFileError
 
@@ -16,12 +16,6 @@ def test_a_key_pair_is_made_and_loaded_again(tmp_path: Path) -> None:
     loaded = load_issuer(tmp_path / "a" / "b")
     assert (loaded.issuer, loaded.kid) == ("iss_lab", made.kid)
     assert loaded.public_jwk == made.public_jwk
-
-
-def test_the_thumbprint_is_that_of_rfc_8037() -> None:
-    """RFC 8037 appendix A.3."""
-    x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
-    assert thumbprint(x) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 
 
 def test_the_private_key_is_for_its_owner_alone_and_the_public_one_for_all(tmp_path: Path) -> None:

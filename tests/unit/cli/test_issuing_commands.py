@@ -191,12 +191,6 @@ def test_a_long_life_is_warned_about(issuer: Path) -> None:
     assert "max_lifetime" in result.stderr
 
 
-def test_what_this_version_does_not_have_is_no_option(issuer: Path) -> None:
-    for option in ("--holder-key=x", "--may-delegate"):
-        result = run("issue", "--issuer", issuer, "--agent=a", "--permission=a", option)
-        assert result.exit_code == 2
-
-
 @pytest.mark.parametrize(
     ("arguments", "kind"),
     [
@@ -295,7 +289,7 @@ def test_a_refused_passport_ends_with_its_reason_code(issuer: Path) -> None:
     bad(1, "signature_invalid", "verify", _flipped(passport), "--jwks", jwks)
     bad(1, "passport_malformed", "verify", "abc", "--jwks", jwks)
     bad(1, "key_unknown", "verify", mint(), "--jwks", jwks)
-    bad(1, "passport_unsupported", "verify", mint(claims={"cnf": {}}), "--jwks", jwks)
+    bad(1, "passport_unsupported", "verify", mint(claims={"act": {}}), "--jwks", jwks)
     theirs = issuer / "theirs.json"
     theirs.write_text(json.dumps(TestIssuer().jwks))
     bad(1, "passport_expired", "verify", mint(now=1e9), "--jwks", theirs)
@@ -366,3 +360,31 @@ def test_a_configuration_that_cannot_be_used_is_wrong_use(tmp_path: Path) -> Non
     result = run("verify", mint(), "--config", tmp_path / "gate.yaml")
     assert result.exit_code == 2
     assert "gate.yaml:1" in result.stderr
+
+
+def test_a_part_is_handed_on(issuer: Path, tmp_path: Path) -> None:
+    """From a passport that may delegate, with the key that it is bound to."""
+    key = tmp_path / "holder.key"
+    parent = issue(issuer, f"--holder-key=new:{key}", "--may-delegate")["passport"]
+    below = ("delegate", "--key", key, "--agent", "helper", "--permission", "api:search")
+
+    child = good(*below, f"--holder-key=new:{tmp_path / 'child.key'}", token=parent).strip()
+    verified = json.loads(good("verify", "--jwks", issuer / "jwks.json", child))
+
+    assert verified["sub"] == "agent_7/helper"
+    assert verified["cnf"]["jwk"] != issue(issuer, f"--holder-key={key}")["claims"]["cnf"]["jwk"]
+    bad(1, "may not delegate", *below[:2], tmp_path / "child.key", *below[3:], child)
+    bad(1, "permits what its parent does not", *below[:-1], "shop:buy", parent)
+    bad(1, "another key", *below[:2], tmp_path / "child.key", *below[3:], parent)
+    bad(2, "--ttl", *below, "--ttl=soon", parent)
+    bad(1, "does not exist", *below[:2], tmp_path / "none.key", *below[3:], parent)
+
+
+def test_only_a_bound_passport_may_delegate(issuer: Path, tmp_path: Path) -> None:
+    """And a key is made only where there is none."""
+    asked = ("issue", "--issuer", issuer, "--agent", "a", "--permission", "api:*")
+
+    bad(1, "bound to its holder's key", *asked, "--may-delegate")
+    good(*asked, f"--holder-key=new:{tmp_path / 'a.key'}")
+    bad(1, "never overwritten", *asked, f"--holder-key=new:{tmp_path / 'a.key'}")
+    bad(1, "cannot be written", *asked, f"--holder-key=new:{tmp_path / 'none' / 'a.key'}")

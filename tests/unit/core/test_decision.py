@@ -7,7 +7,17 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from tests.craft import KEY, KID, NOW, OTHER_KEY, OTHER_SEED, credential, key_set
+from tests.craft import (
+    CHILD,
+    KEY,
+    KID,
+    NOW,
+    OTHER_KEY,
+    OTHER_SEED,
+    THUMBPRINT,
+    credential,
+    key_set,
+)
 from tests.support.decisions import Scene, catalog, verdict
 
 from passgate.core.anonymous import AnonymousPolicy
@@ -48,6 +58,15 @@ def owed(**constraints: Any) -> dict[str, Any]:
     return claims(constraints={key.replace("__", ":"): v for key, v in constraints.items()})
 
 
+def child(**changed: Any) -> dict[str, Any]:
+    """A passport below another one, which its parent's holder signs."""
+    return {
+        "claims": {**CHILD, **changed},
+        "jose": {"kid": THUMBPRINT},
+        "seed": OTHER_SEED,
+    }
+
+
 STALE = Instant(NOW.wall - 3601, NOW.boot - 3601)
 
 FAULTS = [
@@ -57,7 +76,7 @@ FAULTS = [
     Fault(3, "passport_ambiguous", {"headers": ((b"X-Agent-Passport", b"another"),)}),
     Fault(3, "passport_unsupported", {"headers": ((b"DPoP", b"proof"),)}),
     Fault(4, "passport_malformed", claims(sub=7)),
-    Fault(4, "passport_unsupported", claims(cnf={"jkt": "x"})),
+    Fault(4, "passport_unsupported", claims(act={"sub": "x"})),
     Fault(4, "passport_too_large", claims(agent_name="x" * 70_000)),
     Fault(5, "issuer_unknown", claims(iss="iss_other")),
     Fault(5, "issuer_untrusted", {"issuer": {"formats": frozenset({"envelope"})}}),
@@ -72,6 +91,9 @@ FAULTS = [
     Fault(9, "passport_revoked", {"revoked": {"agents": ["agent-7"]}}),
     Fault(9, "trust_stale", {"issuer": {"keys": key_set({KID: KEY}, STALE)}}),
     Fault(9, "trust_stale", {"issuer": {"max_stale_s": -1.0}}),
+    Fault(10, "chain_invalid", child(sub="agent-8")),
+    Fault(10, "chain_widened", child(permissions=["*"])),
+    Fault(11, "proof_missing", claims(cnf={"jkt": "x" * 42 + "A"})),
     Fault(12, "action_not_in_catalog", {"catalog": catalog("api:other")}),
     Fault(12, "catalog_mismatch", claims(catalogs={"gate_a": {"version": 7, "content_hash": "x"}})),
     Fault(13, "permission_denied", claims(permissions=["shop:*"])),
@@ -89,7 +111,7 @@ FAULTS = [
     Fault(16, "rate_limited", {"gate_constraints": {"core:rate:max_total": 0}}),
     Fault(16, "concurrency_limited", {"issuer_constraints": {"core:rate:max_concurrent": 0}}),
 ]  # fmt: skip
-CHECKS = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16}
+CHECKS = set(range(1, 17))
 
 
 def test_a_good_request_passes() -> None:
@@ -98,12 +120,13 @@ def test_a_good_request_passes() -> None:
 
 
 def test_there_is_a_fault_for_each_check() -> None:
-    """But for chain and proof, whose passports check 4 refuses, and the upstream."""
+    """But for the upstream, which is asked only after them."""
     assert {fault.check for fault in FAULTS} == CHECKS
     numbered = {code for code, row in REASONS.items() if 1 <= row.check <= 15}
     elsewhere = {
         "passport_missing",  # a request that presents nothing, below
         "passport_unknown",  # references are refused as unsupported
+        "chain_too_deep",  # found while the passport is read
         "budget_exhausted",  # needs a cost, below
     }
     assert numbered - {fault.code for fault in FAULTS} == elsewhere

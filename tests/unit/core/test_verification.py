@@ -108,7 +108,7 @@ class TestShape:
 
     def test_features_not_built_and_formats_not_accepted_are_unsupported(self) -> None:
         """Never skipped."""
-        assert code(verify(credential({"cnf": {}}), trust(), ACCEPT)) == "passport_unsupported"
+        assert code(verify(credential({"act": {}}), trust(), ACCEPT)) == "passport_unsupported"
         nothing = Acceptance(formats=frozenset())
         assert code(verify(credential(), trust(), nothing)) == "passport_unsupported"
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from passgate.core.constraints import parse_constraints
 from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
-from passgate.core.formats.base import Unverified
+from passgate.core.formats.base import ChainError, Unverified
 from passgate.core.formats.grants import read_grants
+from passgate.core.formats.holder import read_holder
 from passgate.core.generations import Generations
 from passgate.core.jws import (
     A_NAME,
@@ -26,13 +27,16 @@ from passgate.core.jws import (
 from passgate.core.passport import CatalogPin, Permission
 from passgate.core.permissions import is_pattern
 
+MAX_DEPTH: Final = 5
+"""The most parents that a passport may have."""
+
 MAX_TIME = 2**53 - 1
 """The latest second that a time claim may name; all readers hold it exactly."""
 
 _TRIO = frozenset({"gate_id", "catalog_version", "catalog_content_hash"})
 _CLAIMS = _TRIO | {
     "iss", "sub", "jti", "iat", "exp", "nbf", "aud", "agent_name", "metadata", "permissions",
-    "constraints", "trust_tier", "catalogs", "grants", "may_delegate",
+    "constraints", "trust_tier", "catalogs", "grants", "may_delegate", "cnf", "chain",
 }  # fmt: skip
 _PIN_MEMBERS = frozenset({"version", "content_hash"})
 _PERMISSION_MEMBERS = frozenset({"permission_key", "constraints"})
@@ -46,48 +50,88 @@ _SAFE_SENTENCE = re.compile(r"[A-Za-z0-9 ,.;:'`()/_<>=*+#-]{1,200}", re.ASCII)
 def read_jwt(credential: bytes) -> Unverified:
     """What the claims of `credential` say, each of its exact type; nothing is believed yet.
 
-    Raises `UnsupportedError` for a claim that this version does not know (key binding, chains and
-    status lists among them) and `MalformedError` for a claim that is missing or not of its type.
+    Raises `UnsupportedError` for a claim that this version does not know (status lists among them),
+    `MalformedError` for a claim that is missing or not of its type, and `ChainError` for parents
+    that cannot be those of one chain.
     """
+    return _read_jwt(credential, None)
+
+
+def _read_jwt(credential: bytes, elders: tuple[bytes, ...] | None) -> Unverified:
+    """A passport, or with `elders` the parent in a chain that follows those; the root has ()."""
     jws = read(credential, PASSPORT_TYPES)
     claims = jws.claims
     if not claims.keys() <= _CLAIMS:
         raise UnsupportedError(f"The passport has {named(claims.keys() - _CLAIMS)}.")
-    if "may_delegate" in claims:
-        _may_delegate(claims["may_delegate"])
+    may_delegate = claims.get("may_delegate", False)
+    if type(may_delegate) is not bool:
+        raise MalformedError("The claim `may_delegate` must be true or false.")
     if "agent_name" in claims and type(claims["agent_name"]) is not str:
         raise MalformedError("The claim `agent_name` must be a string.")
     if "trust_tier" in claims and type(claims["trust_tier"]) is not str:
         raise MalformedError("The claim `trust_tier` must be a string.")
     if "metadata" in claims and type(claims["metadata"]) is not dict:
         raise MalformedError("The claim `metadata` must be an object.")
+    parents: tuple[Unverified, ...] = ()
+    if elders is not None:
+        parents = _no_stranger(claims, elders)
+    elif "chain" in claims:
+        parents = _parents(claims["chain"])
     return Unverified(
-        format="jwt",
-        issuer=_name(claims, "iss"),
-        agent=_name(claims, "sub"),
-        id=_name(claims, "jti"),
-        key_id=jws.kid,
-        issued_at=_time(claims, "iat"),
-        expires_at=_time(claims, "exp"),
-        not_before=_time(claims, "nbf") if "nbf" in claims else None,
-        audience=_audience(claims["aud"]) if "aud" in claims else (),
-        permissions=_permissions(claims.get("permissions")),
-        constraints=(
-            _constraints(claims["constraints"]) if "constraints" in claims else NO_CONSTRAINTS
-        ),
-        grants=read_grants(claims["grants"]) if "grants" in claims else (),
-        pins=_pins(claims),
-        payload=jws.payload,
-        message=jws.signing_input,
-        signature=jws.signature,
+        "jwt",
+        _name(claims, "iss"),
+        _name(claims, "sub"),
+        _name(claims, "jti"),
+        jws.kid,
+        _time(claims, "iat"),
+        _time(claims, "exp"),
+        _time(claims, "nbf") if "nbf" in claims else None,
+        _audience(claims["aud"]) if "aud" in claims else (),
+        _permissions(claims.get("permissions")),
+        _constraints(claims["constraints"]) if "constraints" in claims else NO_CONSTRAINTS,
+        read_grants(claims["grants"]) if "grants" in claims else (),
+        _pins(claims),
+        jws.payload,
+        jws.signing_input,
+        jws.signature,
+        read_holder(claims["cnf"]) if "cnf" in claims else None,
+        may_delegate,
+        parents,
     )
 
 
-def _may_delegate(value: object) -> None:
-    if value is True:
-        raise UnsupportedError("The passport may delegate, which this gate does not support.")
-    if value is not False:
-        raise MalformedError("The claim `may_delegate` must be true or false.")
+def _parents(value: object) -> tuple[Unverified, ...]:
+    """The parents that the claim `chain` of a presented passport lists, root first."""
+    listed = _chain(value)
+    if len(listed) > MAX_DEPTH:
+        raise ChainError("chain_too_deep", f"The chain has more than {MAX_DEPTH} parents.")
+    parents: list[Unverified] = []
+    before: tuple[bytes, ...] = ()
+    for raw in listed:
+        parents.append(_read_jwt(raw, before))
+        before = (*before, raw)
+    return tuple(parents)
+
+
+def _no_stranger(claims: dict[str, Any], elders: tuple[bytes, ...]) -> tuple[Unverified, ...]:
+    """A parent's own chain must be what stands before it: other parents would be judged by nobody.
+
+    The same bytes have been read already, so they are not read again.
+    """
+    own = _chain(claims["chain"]) if "chain" in claims else ()
+    if own != elders:
+        raise ChainError("chain_invalid", "A parent in the chain comes from another chain.")
+    return ()
+
+
+def _chain(value: object) -> tuple[bytes, ...]:
+    if type(value) is not list or not value or not all(_is_ascii(each) for each in value):
+        raise MalformedError("The claim `chain` must be a list of passports, the root first.")
+    return tuple([each.encode("ascii") for each in value])
+
+
+def _is_ascii(value: object) -> bool:
+    return type(value) is str and value.isascii()
 
 
 def _name(claims: dict[str, Any], claim: str) -> str:

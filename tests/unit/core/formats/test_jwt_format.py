@@ -77,13 +77,9 @@ def test_an_unknown_constraint_is_kept_for_its_own_refusal() -> None:
 @pytest.mark.parametrize(
     "claims",
     [
-        {"cnf": {"jkt": "abc"}},
-        {"cnf": None},
-        {"chain": []},
         {"status": {"status_list": {"idx": 1, "uri": "https://x.example"}}},
         {"act": {"sub": "a"}},
         {"scope": "api:search"},
-        {"may_delegate": True},
         {"authorization_details": []},
         {"https://agent-passport.org/claims/agent_id": "a"},
         {"ISS": "iss_lab"},
@@ -95,7 +91,7 @@ def test_an_unknown_constraint_is_kept_for_its_own_refusal() -> None:
     ],
 )
 def test_what_this_version_does_not_have_is_unsupported(claims: dict[str, Any]) -> None:
-    """Nothing is ignored: key binding, chains, status lists, scopes, other spellings."""
+    """Nothing is ignored: status lists, scopes, other spellings."""
     with pytest.raises(UnsupportedError):
         read(**claims)
 

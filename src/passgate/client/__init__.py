@@ -1,0 +1,1 @@
+"""CARRIES: what an agent uses to present a passport, prove it its own, and hand on less."""
