@@ -291,8 +291,11 @@ def terms_of(policy: Policy, action: str, passport: Passport | None = None) -> T
 
 
 def free_call(passport: Passport, action: str, facts: Facts) -> Charge:
-    """The charge for one of the agent's free calls: counted by agent, so a reissue adds none."""
-    subject = subject_of_catalog(passport.issuer, passport.agent, action)
+    """The charge for one of the agent's free calls: counted by agent, so a reissue adds none.
+
+    Whoever delegates shares its own: the agent is that of the root.
+    """
+    subject = subject_of_catalog(passport.issuer, passport.lineage[0].agent, action)
     return free_charge(subject, facts.free_calls)
 
 
