@@ -291,7 +291,9 @@ def test_free_calls_are_counted_by_agent_and_action() -> None:
     ]
     routed = Scene(method="POST", target=b"/v1/export", catalog=offered)
     assert routed.decide().charges == ()
-    assert scene.but(**child()).decide().charges[0] == free  # delegating makes no more of them
+    below = scene.but(**child(permissions=["api:search"])).decide()
+    assert below.refusal is None, below.refusal
+    assert below.charges[0] == free  # delegating makes no more of them
     dear = scene.but(**owed(core__cost__max_per_action=6))
     assert dear.decide().charges == ()
     assert verdict(dear.judge()) == "budget_exhausted"
