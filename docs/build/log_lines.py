@@ -203,12 +203,46 @@ KINDS = (
     ),
     Kind(
         "trust",
-        "What the gate knows of an issuer changed.",
+        "What the gate knows of an issuer changed, or what the operator has stopped.",
         (
             _GATE,
-            Field("issuer", "text", "The issuer; empty where a reload set the list of issuers."),
-            Field("version", "integer", "The number of the gate's knowledge since its start."),
-            Field("what", "text", "`keys`, `revocations` or `issuers`."),
+            Field(
+                "by",
+                "text",
+                "Who turned the kill switch: the name of an admin token.",
+                always=False,
+            ),
+            Field(
+                "in_force",
+                "integer",
+                "With `kills`: how many were in force at the start.",
+                always=False,
+            ),
+            Field(
+                "issuer",
+                "text",
+                "With `keys` and `revocations` the issuer; empty where a reload set the list of issuers.",
+                always=False,
+            ),
+            Field("kill", "text", "With `kill` and `unkill`: its id.", always=False),
+            Field("reason", "text", "Why it was ordered.", always=False),
+            Field(
+                "stops",
+                "object",
+                "What it stops: `kind`, `target`, and `issuer` where it is of one issuer alone.",
+                always=False,
+            ),
+            Field(
+                "version",
+                "integer",
+                "The number of the gate's knowledge since its start.",
+                always=False,
+            ),
+            Field(
+                "what",
+                "text",
+                "`keys`, `revocations` or `issuers`; `kill`, `unkill`, and `kills` at a start under some.",
+            ),
         ),
     ),
     Kind(

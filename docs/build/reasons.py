@@ -27,6 +27,7 @@ WHAT_TO_DO = {
     "audience_mismatch": "Ask for a passport whose `aud` names this gate.",
     "passport_revoked": "Stop using this passport; ask its issuer why.",
     "trust_stale": "Retry after `retry_after_s`. Operators: the issuer's keys or revocations were not read for longer than `max_stale`; see `/readyz`.",
+    "killed": "Stop, and ask the operator of the gate: nothing that the agent can do will help. With 503 everything is stopped. Operators: `passgate kill list`.",
     "chain_invalid": "Delegate anew: each parent must be bound to a key, may delegate, and stand unchanged before its child.",
     "chain_widened": "Delegate anew, with permissions that the parent covers.",
     "chain_too_deep": "Delegate from a passport nearer to the root: five parents are the most.",

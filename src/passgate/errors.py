@@ -24,5 +24,9 @@ class SourceError(PassgateError):
     """A source of trust could not be read, or what it said is not acceptable."""
 
 
+class OrderError(PassgateError):
+    """An operator's order was not carried out, or not wholly; says what is in force now."""
+
+
 class KeyFileError(PassgateError):
     """A private key file is missing, unreadable, or open to others."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,8 @@ from passgate.settings import (
     watched_files,
 )
 from passgate.sync.keeper import Keeper, TrustChange
+from passgate.sync.kill_store import KillStore
+from passgate.sync.kill_switch import KillSwitch
 from passgate.tally import Histogram, Tally
 from passgate.watch import Watch
 
@@ -51,6 +53,7 @@ class Gate:
     keeper: Keeper
     enforcer: Enforcer
     proxy: Proxy
+    switch: KillSwitch
 
     def __init__(
         self, loaded: LoadedConfig, environ: Mapping[str, str], clock: Clock = system_clock
@@ -104,7 +107,16 @@ class Gate:
         rooms.push_async_callback(self.log.close)
         await self.log.start()
 
-        self.keeper = Keeper(issuer_settings(config), data_dir / "trust", clock=self.clock)
+        # Before anything listens, and before anything is learnt that could be taken for permission.
+        store = KillStore(data_dir / "kills")
+        kills = store.load()
+        self.keeper = Keeper(
+            issuer_settings(config), data_dir / "trust", clock=self.clock, kills=kills
+        )
+        self.switch = KillSwitch(self.keeper, store, self.clock, self._note_kill)
+        if kills.active:
+            self.log.append_event("trust", {"what": "kills", "in_force": len(kills.entries)})
+            _logger.warning("kills_in_force", kills=len(kills.entries), all=kills.everything)
         self.keeper.on_change(self._trust_changed)
         rooms.push_async_callback(self.keeper.close)
         await self.keeper.start()
@@ -125,7 +137,9 @@ class Gate:
         )
         self.log.append_event("config", {"policy": self.enforcer.world.policy.hash})
         self.proxy = Proxy(proxy_settings(config), self.enforcer)
-        self.keeper.on_change(lambda _: self.proxy.judge_streams())
+        self.keeper.on_change(
+            lambda change: self.proxy.judge_streams(at_once=change.what == "kills")
+        )
         # Opened before the proxy and so closed after it: while requests in flight come to their
         # end, whoever probes hears "not ready" rather than nothing.
         await self._open_admin(rooms)
@@ -255,7 +269,16 @@ class Gate:
                 _logger.info("recovered", what=name)
         self._troubles = now
 
+    def _note_kill(self, fields: Mapping[str, Any]) -> Awaitable[bool]:
+        """Puts an order of the operator on record; done once it is on disk, or cannot be."""
+        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.log.append_event("trust", fields, notify=written.set_result)
+        _logger.warning("kill_switch", **fields)
+        return written
+
     def _trust_changed(self, change: TrustChange) -> None:
+        if change.what == "kills":
+            return  # put on record with who and why
         if self._coming is not None and change.what == "issuers":
             # In the same turn of the loop: no request meets the new issuers under the old policy.
             self.enforcer.world = self._coming

@@ -133,5 +133,8 @@ class Judge:
     ) -> None:
         self.judged[int(forward.record.decision_id) - 1].outcomes.append(outcome)
 
+    def killed(self, forward: Forward) -> bool:
+        return not self.allowed
+
     def still_allowed(self, forward: Forward) -> bool:
         return self.allowed

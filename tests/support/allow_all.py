@@ -107,6 +107,9 @@ class AllowAll:
         self.forwards.append(forward)
         self.outcomes.append(Finished(status, bytes_out, outcome, sent))
 
+    def killed(self, forward: Forward) -> bool:
+        return False
+
     def still_allowed(self, forward: Forward) -> bool:
         self.asked += 1
         return self.allowed

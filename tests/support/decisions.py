@@ -17,6 +17,7 @@ from passgate.core.decision import Decision, Plan, conclude, decide
 from passgate.core.explanation import Explanation, explain
 from passgate.core.header_rules import header_rules
 from passgate.core.instant import Instant
+from passgate.core.kills import Kill, kills_of
 from passgate.core.policy import Policy
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, RequestRules, Wire, canonical_request
@@ -74,6 +75,7 @@ class Scene:
     issuer_constraints: Mapping[str, Any] = field(default_factory=dict)
     revoked: Mapping[str, Any] = field(default_factory=dict)
     gate_constraints: Mapping[str, Any] = field(default_factory=dict)
+    kills: tuple[Kill, ...] = ()
     catalog: Catalog | None = None
     anonymous: AnonymousPolicy = NO_ANONYMOUS
     default_action: str = "deny"
@@ -132,7 +134,7 @@ class Scene:
             "revocations": revocations(**self.revoked),
         }
         entry = Issuer(**(settings | dict(self.issuer)))
-        return Trust({entry.id: entry})
+        return Trust({entry.id: entry}, kills=kills_of(self.kills))
 
     def decide(self, cache: VerifiedCache | None = None) -> Plan:
         """Checks 2 to 15."""

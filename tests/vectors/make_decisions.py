@@ -411,6 +411,39 @@ def standing() -> list[dict[str, Any]]:
             refused(search(passport(exp=AT + 9_000), at=AT + 3_601, read_at=AT), "trust_stale"),
         ),
         vector(
+            "What the operator has stopped is refused, whoever vouches for it",
+            refused(search(kills=[{"kind": "agent", "id": CLAIMS["sub"]}]), "killed"),
+            refused(search(kills=[{"kind": "passport", "id": CLAIMS["jti"]}]), "killed"),
+            refused(search(kills=[{"kind": "issuer", "id": "iss_lab"}]), "killed"),
+            refused(search(kills=[{"kind": "action", "id": "api:*"}]), "killed"),
+            refused(search(kills=[{"kind": "all"}]), "killed"),
+            refused(asked("GET", "/public/x", None, kills=[{"kind": "all"}]), "killed"),
+            allowed(search()),
+        ),
+        vector(
+            "Stopping an agent of one issuer leaves its namesake of another alone",
+            allowed(search(kills=[{"kind": "agent", "id": CLAIMS["sub"], "issuer": "iss_small"}])),
+            refused(
+                search(kills=[{"kind": "agent", "id": CLAIMS["sub"], "issuer": "iss_lab"}]),
+                "killed",
+            ),
+        ),
+        vector(
+            "Who delegated is stopped with everyone below, and a child alone",
+            *(
+                refused(search(chains.below(chains.root()), kills=[order]), "killed")
+                for order in (
+                    {"kind": "agent", "id": "agent-7"},
+                    {"kind": "agent", "id": "agent-7/a"},
+                    {"kind": "passport", "id": "pass_root"},
+                    {"kind": "passport", "id": "pass_root/pass_a", "issuer": "iss_lab"},
+                )
+            ),
+            allowed(
+                search(chains.below(chains.root()), kills=[{"kind": "agent", "id": "agent-7/b"}])
+            ),
+        ),
+        vector(
             "A pin to another catalog is not this one",
             refused(
                 search(
@@ -830,9 +863,10 @@ def document() -> dict[str, Any]:
         "about": (
             "Requests against one gate and what it decides. `config` is its gate.yaml, `files` are "
             "the files that it names, `seeds` the Ed25519 private seeds in hex. `at` is Unix time; "
-            "keys and lists were read at `read_at`, which is `at` where a request has none. The "
-            "peer is 192.0.2.1 where a request names none. The requests of a vector share their "
-            "counters."
+            "keys and lists were read at `read_at`, which is `at` where a request has none. "
+            "`kills` are what the operator has stopped, each a `kind` with its `id` and `issuer`. "
+            "The peer is 192.0.2.1 where a request names none. The requests of a vector share "
+            "their counters."
         ),
         "at": AT,
         "config": CONFIG,

@@ -35,6 +35,7 @@ from passgate.core.routes import Route
 from passgate.core.trust import Issuer, Trust
 from passgate.core.verification import (
     check_audience,
+    check_kills,
     check_proof,
     check_revocation,
     check_times,
@@ -156,6 +157,14 @@ def decide(
     action, route, plan.params = matched
     plan.action = action
     plan.route = route
+    # (9) the part of the kill switch that asks for no credential
+    kills = trust.kills
+    if kills.active:
+        stopped = kills.judge_action(action)
+        if stopped is not None:
+            plan.refusal = stopped
+            plan.presented = bool(request.sorted.presented)
+            return plan
     # (3) the credential: none, exactly one, or too many
     credential = request.sorted.credential
     if credential is None:
@@ -182,6 +191,7 @@ def decide(
         or check_audience(passport, policy.audience)
         # (9) revocation and freshness
         or check_revocation(passport, issuer, now)
+        or (check_kills(passport, kills) if kills.active else None)
         # (10) chain, judged when it was verified
         or passport.flaw
         # (11) proof of possession

@@ -29,6 +29,7 @@ from passgate.core.request import Request
 from passgate.core.trust import Issuer, Trust
 from passgate.core.verification import (
     check_audience,
+    check_kills,
     check_proof,
     check_revocation,
     check_times,
@@ -144,6 +145,8 @@ def _explain(
     if rows.first is not None:
         rows.skip(3, 17)
         return
+    # The part of check 9 that asks for no credential is judged here.
+    rows.add_if(9, trust.kills.judge_action(plan.action))
     credential = choose_credential(request.sorted.presented)
     if isinstance(credential, Refusal):
         rows.add(3, credential)
@@ -219,6 +222,7 @@ def _explain_passport(
     rows.add(7, check_times(passport, now, policy.clock_skew_s, policy.max_lifetime_s))
     rows.add(8, check_audience(passport, policy.audience))
     rows.add(9, check_revocation(passport, issuer, now))
+    rows.add_if(9, check_kills(passport, trust.kills))
     depth = len(passport.chain)
     rows.add(10, passport.flaw, f"below {depth} others" if depth else "no chain")
     rows.add(11, check_proof(passport), "not bound to a key")
@@ -294,6 +298,11 @@ class _Rows:
                 refusal.constraint,
             )
         )
+
+    def add_if(self, number: int, refusal: Refusal | None) -> None:
+        """A row only where there is something against the request."""
+        if refusal is not None:
+            self.add(number, refusal)
 
     def stop(self, refusal: Refusal | None) -> None:
         """Bad facts refuse by check 13; where the body would say them, the rest is open."""

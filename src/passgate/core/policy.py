@@ -18,6 +18,7 @@ from passgate.core.target import plain_path
 from passgate.core.trust import Trust
 from passgate.core.verification import (
     Acceptance,
+    check_kills,
     check_revocation,
     check_times,
     trusted_issuer,
@@ -80,11 +81,22 @@ class Policy:
             return route
         return route.action, route, route.params(request.path) if route.names else _NO_PARAMS
 
+    def stopped(self, action: str, passport: Passport | None, trust: Trust) -> Refusal | None:
+        """What the kill switch says to what began as `action` of this passport or of nobody's."""
+        kills = trust.kills
+        if not kills.active:
+            return None
+        refusal = kills.judge_action(action)
+        if refusal is None and passport is not None:
+            refusal = check_kills(passport, kills)
+        return refusal
+
     def still_allowed(self, passport: Passport | None, trust: Trust, now: Instant) -> bool:
         """Whether what began may go on: the passport has neither expired nor been revoked since.
 
         What was known when the request was judged may have become stale meanwhile: that refuses
         new requests, and cuts no open one. Nothing of the kind can befall a request without one.
+        The kill switch is asked by `stopped`.
         """
         if passport is None:
             return True

@@ -42,6 +42,7 @@ _ROWS = (
     Reason("audience_mismatch", 8, 401, "invalid_token", "The passport was issued for another audience."),
     Reason("passport_revoked", 9, 401, "invalid_token", "The passport has been revoked."),
     Reason("trust_stale", 9, 503, "", "What the gate knows of this issuer is too old to decide by."),
+    Reason("killed", 9, 403, "", "The operator of this gate has stopped this."),
     Reason("chain_invalid", 10, 401, "invalid_token", "The passports of the chain do not belong together."),
     Reason("chain_widened", 10, 401, "invalid_token", "A passport in the chain permits more than its parent."),
     Reason("chain_too_deep", 10, 401, "invalid_token", "The chain has more links than the gate follows."),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
 from passgate.core.instant import Instant
+from passgate.core.kills import NO_KILLS, Kills
 from passgate.core.revoked_ids import RevokedIds
 
 
@@ -60,10 +61,14 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Everything the gate believes about others, at one moment. Replaced whole, never changed."""
+    """Everything the gate believes about others, at one moment. Replaced whole, never changed.
+
+    `kills` are the operator's own word on them, which no issuer can take back.
+    """
 
     issuers: Mapping[str, Issuer]
     version: int = 0
+    kills: Kills = NO_KILLS
 
 
 NO_TRUST = Trust({})

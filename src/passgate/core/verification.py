@@ -13,6 +13,7 @@ from passgate.core.ed25519 import signature_fits
 from passgate.core.formats.base import ChainError, Unverified
 from passgate.core.instant import Instant
 from passgate.core.jws import MalformedError, UnsupportedError, encode_base64url
+from passgate.core.kills import Kills, Link
 from passgate.core.passport import _BY_VERIFICATION, Passport
 from passgate.core.presented import Credential
 from passgate.core.reasons import Refusal
@@ -366,3 +367,8 @@ def _is_revoked(passport: Passport, revocations: Revocations) -> bool:
         or passport.key_id in revocations.keys
         or (holder is not None and holder.thumbprint in revocations.keys)
     )
+
+
+def check_kills(passport: Passport, kills: Kills) -> Refusal | None:
+    """The rest of check 9: no link of the passport's chain has been stopped by the operator."""
+    return kills.judge_links([Link(each.issuer, each.agent, each.id) for each in passport.lineage])

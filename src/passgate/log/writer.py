@@ -183,16 +183,29 @@ class Log:
         if not self._stuffed():
             self._add(self._lines.outcome(record, self._size))
 
-    def append_event(self, kind: str, fields: Mapping[str, Any], wall: float | None = None) -> None:
+    def append_event(
+        self,
+        kind: str,
+        fields: Mapping[str, Any],
+        wall: float | None = None,
+        notify: Callable[[bool], None] | None = None,
+    ) -> None:
         """Record something else that happened: `config`, `trust`, `suppressed`, `hold`, and so on.
 
         `wall` is when it did, in Unix seconds, where that is not just now. Values may be anything
-        JSON has; what RFC 8785 cannot hold is kept as text. Raises `ValueError` for a kind that is
-        not in the contract.
+        JSON has; what RFC 8785 cannot hold is kept as text. `notify` is as for `append_decision`.
+        Raises `ValueError` for a kind that is not in the contract.
         """
         if not self._stuffed():
             at = self._clock().wall if wall is None else wall
-            self._add(self._lines.event(kind, self._size, at, fields))
+            line = self._lines.event(kind, self._size, at, fields)
+            if notify is not None and self.healthy:
+                self._waiters.append(notify)
+                self._add(line, urgent=self._strict)
+                return
+            self._add(line)
+        if notify is not None:
+            self._loop.call_soon(notify, False)
 
     def count_unrecorded(self) -> None:
         """Count a decision that was made without a line; the next `gap` line holds the sum."""

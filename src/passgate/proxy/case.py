@@ -217,9 +217,19 @@ class Case:
             _logger.exception("internal_error", decision_id=self._record.decision_id)
             self._resume(self._failed())
             return
-        step = self.run(lambda: self._reserved(answer))
+        step = self.run(lambda: self._reserved_late(answer))
         if step is not _WAIT:  # else the record's own callback will resume
             self._resume(step)
+
+    def _reserved_late(self, taken: Taken) -> Step:
+        """`_reserved`, unless the operator has stopped the request while it waited."""
+        enforcer = self._enforcer
+        stopped = enforcer.stopped(self._record)
+        if stopped is None:
+            return self._reserved(taken)
+        if isinstance(taken, Reservation):
+            enforcer.ledger.release(taken, self.now)
+        return enforcer.refuse(stopped, self._record)
 
     def _reserved(self, taken: Taken) -> Step:
         """Check 16, from what the ledger said."""
@@ -271,19 +281,25 @@ class Case:
         forward = self._forward
         if forward is None:
             return  # it failed after its line was handed in, and has been answered
-        if durable:
-            enforcer.tally.decided(self._record)
-            if not self._gone:
-                forward.sent_at = enforcer.clock().boot
-                self._resume(forward)
-                return
-        outcome = "client_gone" if durable else "refused"
-        status = 499 if durable else 503
-        enforcer.finished(forward, status, 0, outcome, sent=False)
         if not durable:
+            enforcer.finished(forward, 503, 0, "refused", sent=False)
             answer = enforcer.log_unavailable(self._record)
             if not self._gone:
                 self._resume(answer)
+            return
+        enforcer.tally.decided(self._record)
+        if self._gone:
+            enforcer.finished(forward, 499, 0, "client_gone", sent=False)
+            return
+        if self.trust.kills is not enforcer.keeper.trust.kills:
+            stopped = enforcer.stopped(self._record)
+            if stopped is not None:
+                # On record as allowed, and not forwarded: nothing may be once a kill is confirmed.
+                enforcer.finished(forward, stopped.http_status, 0, "cut", sent=False)
+                self._resume(enforcer.render(stopped, self._record, close=False))
+                return
+        forward.sent_at = enforcer.clock().boot
+        self._resume(forward)
 
     def _without_record(self, plan: Plan) -> Step:
         """What `audit.on_failure` says while the log cannot be written."""

@@ -22,6 +22,7 @@ from passgate.core.request import Request
 from passgate.core.trust import Issuer
 from passgate.core.verification import (
     check_audience,
+    check_kills,
     check_revocation,
     check_times,
     verify,
@@ -138,7 +139,8 @@ class Endpoints:
         )
 
     def _passport(self, case: "Case", request: Request) -> Step:
-        passport = _presented(case, request)
+        everything = case.trust.kills.judge_everything()
+        passport = _presented(case, request) if everything is None else everything
         too_many = passport if isinstance(passport, Refusal) else case.take_question(passport)
         if too_many is not None:
             return case.refuse(too_many)
@@ -214,13 +216,16 @@ def _presented(case: "Case", request: Request) -> Passport | Refusal:
         check_times(passport, case.now, policy.clock_skew_s, policy.max_lifetime_s)
         or check_audience(passport, policy.audience)
         or check_revocation(passport, case.trust.issuers[passport.issuer], case.now)
+        or check_kills(passport, case.trust.kills)
         or passport
     )
 
 
 def _is_closed(passport: Passport, issuer: Issuer, action: str, case: "Case") -> bool:
-    """Whether catalog or grants refuse an action, whatever a request for it declares."""
+    """Whether kill switch, catalog or grants refuse an action, whatever a request for it says."""
     policy = case.world.policy
+    if case.trust.kills.judge_action(action) is not None:
+        return True
     if check_catalog(passport.pins, policy.gate_id, policy.catalog, action, issuer.tier):
         return True
     granted = judge_grants(passport.grants, action, NO_FACTS, case.now)

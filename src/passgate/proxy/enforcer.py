@@ -110,10 +110,18 @@ class Enforcer:
             self.log.append_outcome(record)
 
     def still_allowed(self, forward: Forward) -> bool:
-        """Whether an open stream may go on: its passport neither expired nor revoked since."""
-        return self.world.policy.still_allowed(
+        """Whether an open stream may go on: neither expired, nor revoked or stopped since."""
+        return not self.killed(forward) and self.world.policy.still_allowed(
             forward.record.passport, self.keeper.trust, self.clock()
         )
+
+    def killed(self, forward: Forward) -> bool:
+        """Whether an open stream has been stopped by the operator since it began."""
+        return self.stopped(forward.record) is not None
+
+    def stopped(self, record: Record) -> Refusal | None:
+        """What the kill switch says now to a request that was judged before."""
+        return self.world.policy.stopped(record.action, record.passport, self.keeper.trust)
 
     def refuse(self, refusal: Refusal, record: Record, *, close: bool = False) -> Answer:
         """Puts a refusal on record and renders it. Refusals never wait for the disk."""

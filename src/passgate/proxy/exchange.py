@@ -221,7 +221,7 @@ class Exchange:
         """Called every tick; `judge`: may an open exchange still go on?"""
         if self._deadline and now >= self._deadline:
             self._overdue(now)
-        elif judge and not self._plane.enforcement.still_allowed(self._forward):
+        elif judge and not self._plane.may_go_on(self._forward):
             self.cut()
 
     def _overdue(self, now: float) -> None:

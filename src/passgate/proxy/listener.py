@@ -173,12 +173,13 @@ class Proxy:
         self._validities = validities
         plane.adopt(settings)
 
-    def judge_streams(self) -> None:
+    def judge_streams(self, *, at_once: bool = False) -> None:
         """Has what is under way judged anew within 50 ms, because what is trusted has changed.
 
-        Without it that happens once a second; `cut_on_revocation` false leaves all as it is.
+        Without it that happens once a second; `cut_on_revocation` false leaves all as it is but
+        what the operator stops. With `at_once` it happens in the next turn of the loop.
         """
-        self._plane.judge_soon()
+        self._plane.judge_soon(at_once=at_once)
 
     async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109 - it cuts, it does not raise
         """Stops accepting, lets requests finish for up to `timeout` seconds, then cuts the rest.

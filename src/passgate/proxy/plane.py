@@ -11,7 +11,7 @@ import structlog
 from passgate.proxy.crowd import Crowd, Place
 from passgate.proxy.header_memo import HeaderMemo
 from passgate.proxy.settings import ProxySettings
-from passgate.proxy.steps import Enforcement
+from passgate.proxy.steps import Enforcement, Forward
 
 if TYPE_CHECKING:
     from passgate.proxy.arrivals import Arrivals
@@ -135,14 +135,27 @@ class Plane:
                 timer.cancel()
         self._timer = self._judging = None
 
-    def judge_soon(self) -> None:
-        """Has every open exchange and tunnel judged anew within 50 ms.
+    def judge_soon(self, *, at_once: bool = False) -> None:
+        """Has every open exchange and tunnel judged anew within 50 ms, or in the next turn.
 
         For when the trust has changed: a change a millisecond costs no more than twenty a second.
         """
-        if self._timer is not None and self._judging is None:
-            at = max(self._loop.time(), self._judged_at + _JUDGE_APART)
+        if self._timer is None:
+            return
+        if at_once and self._judging is not None:
+            self._judging.cancel()
+            self._judging = None
+        if self._judging is None:
+            at = self._loop.time()
+            if not at_once:
+                at = max(at, self._judged_at + _JUDGE_APART)
             self._judging = self._loop.call_at(at, self._judge)
+
+    def may_go_on(self, forward: Forward) -> bool:
+        """Whether an open exchange or tunnel may, where revocations cut as well as kills do."""
+        if self.upstream.cut_on_revocation:
+            return self.enforcement.still_allowed(forward)
+        return not self.enforcement.killed(forward)
 
     def flush_soon(self, outlet: "Outlet") -> None:
         """Has `outlet` flushed at the end of this turn of the loop."""
@@ -195,7 +208,6 @@ class Plane:
     def _look(self, now: float, *, judge: bool) -> None:
         if judge:
             self._judged_at = self._loop.time()
-            judge = self.upstream.cut_on_revocation
         # A copy, since a deadline that fires removes its connection.
         for connection in tuple(self.connections):
             connection.sweep(now, judge)

@@ -107,4 +107,7 @@ class Enforcement(Protocol):
         """The exchange is over, exactly once for each Forward; `outcome` as in `Record.outcome`."""
 
     def still_allowed(self, forward: Forward) -> bool:
-        """Whether an open stream may go on: not expired, not revoked since."""
+        """Whether an open stream may go on: not expired, not revoked or stopped since."""
+
+    def killed(self, forward: Forward) -> bool:
+        """Whether an open stream has been stopped by the operator since it began."""

@@ -122,7 +122,7 @@ class Tunnel:
     def sweep(self, now: float, judge: bool) -> None:
         """Called every tick, as for an exchange."""
         if (now >= self._deadline and not self._still_moves(now)) or (
-            judge and not self._plane.enforcement.still_allowed(self._forward)
+            judge and not self._plane.may_go_on(self._forward)
         ):
             self._end("cut")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypedDict
 
 from passgate.clock import Clock, system_clock
+from passgate.core.kills import NO_KILLS, Kills
 from passgate.core.trust import NO_TRUST, Trust
 from passgate.errors import SourceError
 from passgate.sync.follower import Follower, Rhythm, Wait
@@ -47,7 +48,7 @@ class SourceStatus(TypedDict):
 class TrustChange:
     """Something other than an age differs: `what` is `keys` or `revocations` of `issuer`.
 
-    A reload is `what` = `issuers`, with `issuer` "".
+    A reload is `what` = `issuers`, and a turn of the kill switch `kills`, both with `issuer` "".
     """
 
     issuer: str
@@ -77,6 +78,7 @@ class _Followed:
 class Keeper:
     """Learns from the sources of `issuers`, and keeps `trust`.
 
+    `kills` are part of it from the beginning, and nothing that is learnt changes them.
     `store` holds the last good copies (or names their directory); None keeps none. `clock`, `wait`
     and `jitter` are where time and chance enter. Raises `SourceError` for what is no source.
     """
@@ -89,8 +91,9 @@ class Keeper:
         clock: Clock = system_clock,
         wait: Wait = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
+        kills: Kills = NO_KILLS,
     ) -> None:
-        self.trust: Trust = NO_TRUST
+        self.trust: Trust = replace(NO_TRUST, kills=kills)
         self._store = TrustStore(store) if isinstance(store, Path) else store
         self._rhythm = Rhythm(clock, wait, jitter)
         self._callbacks: list[Callable[[TrustChange], None]] = []
@@ -149,6 +152,12 @@ class Keeper:
         await self._stop(running)
         every = [f for entry in self._followed.values() for f in entry.followers]
         await _close(f for f in every if f not in running)
+
+    def adopt_kills(self, kills: Kills) -> None:
+        """Has `kills` in force from here on, and tells about it."""
+        before = self.trust
+        self.trust = replace(before, version=before.version + 1, kills=kills)
+        self._tell(TrustChange("", "kills", before, self.trust))
 
     def on_change(self, callback: Callable[[TrustChange], None]) -> None:
         """Has `callback` called, on the event loop, after each change of more than an age."""
@@ -298,6 +307,7 @@ class Keeper:
                 for name, followed in self._followed.items()
             },
             self.trust.version + 1 if version is None else version,
+            self.trust.kills,
         )
 
     def _tell(self, change: TrustChange) -> None:

@@ -25,6 +25,7 @@ from passgate.core.constraints.base import Charge, Hold
 from passgate.core.decision import Decision, Plan, conclude, decide, derive
 from passgate.core.facts import Facts
 from passgate.core.instant import Instant
+from passgate.core.kills import Kill
 from passgate.core.passport import Passport
 from passgate.core.reasons import REASONS, Refusal
 from passgate.core.trust import Trust
@@ -91,6 +92,8 @@ FAULTS = [
     Fault(9, "passport_revoked", {"revoked": {"agents": ["agent-7"]}}),
     Fault(9, "trust_stale", {"issuer": {"keys": key_set({KID: KEY}, STALE)}}),
     Fault(9, "trust_stale", {"issuer": {"max_stale_s": -1.0}}),
+    Fault(9, "killed", {"kills": (Kill("kill_1", "agent", "agent-7", "", "", "ann", 0),)}),
+    Fault(9, "killed", {"kills": (Kill("kill_2", "issuer", "iss_lab", "", "", "ann", 0),)}),
     Fault(10, "chain_invalid", child(sub="agent-8")),
     Fault(10, "chain_widened", child(permissions=["*"])),
     Fault(11, "proof_missing", claims(cnf={"jkt": "x" * 42 + "A"})),

@@ -13,6 +13,7 @@ from passgate.core.constraints import refusal_for
 from passgate.core.decision import conclude, decide
 from passgate.core.instant import Instant
 from passgate.core.jwks import parse_jwks
+from passgate.core.kills import Kill, Kills, kills_of
 from passgate.core.policy import Policy
 from passgate.core.reasons import REASONS, Refusal
 from passgate.core.request import Wire, canonical_request
@@ -65,7 +66,9 @@ class Lab:
             return _shown("block", request)
         now = Instant(at, 1e6 + at)
         read_at = asked.get("read_at", at)
-        trust = self.trust(Instant(read_at, 1e6 + read_at))
+        trust = replace(
+            self.trust(Instant(read_at, 1e6 + read_at)), kills=_kills(asked.get("kills", []))
+        )
         plan = decide(request, self.policy, trust, now)
         if plan.needs_body and plan.refusal is None:
             request.body = asked.get("body", "").encode()
@@ -76,6 +79,13 @@ class Lab:
             if isinstance(taken, Shortfall):
                 decision = conclude(plan, refusal_for(taken.charge, taken.retry_after_s))
         return _shown(decision.decision, decision.refusal)
+
+
+def _kills(orders: list[dict[str, str]]) -> Kills:
+    return kills_of(
+        Kill("kill_1", order["kind"], order.get("id", ""), order.get("issuer", ""), "", "ann", 0)
+        for order in orders
+    )
 
 
 def _shown(decision: str, refusal: Refusal | None) -> dict[str, str]:

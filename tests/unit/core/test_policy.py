@@ -5,6 +5,7 @@ from tests.craft import KEY, KID, NOW, credential, issuer, key_set, revocations,
 
 from passgate.core.header_rules import header_rules
 from passgate.core.instant import Instant
+from passgate.core.kills import Kill, kills_of
 from passgate.core.passport import Passport
 from passgate.core.policy import Policy
 from passgate.core.reasons import Refusal
@@ -136,3 +137,25 @@ def test_what_began_goes_on_until_expiry_or_revocation(
 
 def test_what_began_without_a_passport_goes_on() -> None:
     assert policy().still_allowed(None, NO_TRUST, NOW)
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "of_passport", "of_nobody"),
+    [
+        ("all", "", True, True),
+        ("action", "api:*", True, True),
+        ("action", "shop:*", False, False),
+        ("agent", "agent-7", True, False),
+        ("issuer", "iss_lab", True, False),
+        ("passport", "pass_other", False, False),
+    ],
+)
+def test_what_began_is_stopped_by_the_kill_switch(
+    kind: str, target: str, of_passport: bool, of_nobody: bool
+) -> None:
+    """Of an anonymous request what concerns everything or its action, else also who it is."""
+    order = Kill("kill_1", kind, target, "", "", "ann", 0)
+    known = Trust(trust().issuers, kills=kills_of([order]))
+    assert (policy().stopped("api:search", passport(), known) is not None) is of_passport
+    assert (policy().stopped("api:search", None, known) is not None) is of_nobody
+    assert policy().stopped("api:search", passport(), trust()) is None
