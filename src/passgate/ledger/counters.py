@@ -82,7 +82,7 @@ class Counters:
 
     def _roster_of(self, name: str) -> "_Roster":
         parts = name.split("/", 2)
-        unvouched = len(parts) == 3 and _is_unvouched(parts[2])
+        unvouched = len(parts) == 3 and is_unvouched(parts[2])
         return self._unvouched if unvouched else self._vouched
 
     def _make(self, name: str, roster: "_Roster") -> Counter:
@@ -124,7 +124,7 @@ class _Roster:
                 names.pop()
 
 
-def _is_unvouched(subject: str) -> bool:
+def is_unvouched(subject: str) -> bool:
     """Whether anybody can invent this subject, going by how `core.constraints.subjects` names."""
     what, _, rest = subject.partition("|")
     return what in _ADDRESSES or rest.startswith(("did%3A", "self%3A"))

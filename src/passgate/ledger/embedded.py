@@ -1,7 +1,7 @@
 """A ledger that a crash does not empty: the memory's counters, folded from the log at start."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,8 @@ from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
 from passgate.core.once import Once
 from passgate.errors import DataError
-from passgate.ledger.counters import MOST_UNVOUCHED, Counter
+from passgate.ledger.copying import Copy
+from passgate.ledger.counters import MOST_UNVOUCHED
 from passgate.ledger.fold import Fold, OpenDecision
 from passgate.ledger.memory import MemoryLedger
 from passgate.ledger.operations import Remembering
@@ -22,9 +23,8 @@ from passgate.ledger.protocol import (
     Reservation,
     Shortfall,
 )
-from passgate.ledger.snapshot import Part, SnapshotFile
+from passgate.ledger.snapshot import OperationRow, SnapshotFile
 
-_SLICE: Final = 256  # counters copied in one turn of the loop: a few tenths of a millisecond
 _FOLDED_PER_TURN: Final = 1_000
 _LOOK_S: Final = 1.0
 _PATIENCE: Final = 100  # tenths of that
@@ -65,7 +65,7 @@ class EmbeddedLedger(MemoryLedger):
         self._wait = wait
         self._open: dict[int, Reservation] = {}
         self._reopened: dict[str, Reservation] = {}
-        self._copy: _Copy | None = None
+        self._copy: Copy | None = None
         self._keeping: asyncio.Task[None] | None = None
 
     async def start(self, read_lines: ReadLines, log_size: int) -> None:
@@ -111,12 +111,11 @@ class EmbeddedLedger(MemoryLedger):
         charges: tuple[Charge, ...],
         now: Instant,
         once: Once | None = None,
-        expires_s: float | None = None,
     ) -> Reservation | Shortfall | Conflict:
         """Takes all charges or none; see `Ledger.reserve`."""
         if self._copy is not None:
             self._copy.keep(charges)
-        taken = MemoryLedger.reserve(self, charges, now, once, expires_s)
+        taken = MemoryLedger.reserve(self, charges, now, once)
         if taken.__class__ is Reservation:
             self._open[id(taken)] = taken
         return taken
@@ -148,7 +147,7 @@ class EmbeddedLedger(MemoryLedger):
         """
         position = self._log_position()
         wall, steady = self._time.wall, self._time.steady
-        self._copy = copy = _Copy(self._by_name, self._counters.rosters(), self._open)
+        self._copy = copy = Copy(self._counters, self._open, self._operations)
         self._counters.freeze(frozen=True)
         try:
             await self._file.replace(
@@ -177,7 +176,7 @@ class EmbeddedLedger(MemoryLedger):
 
     async def _load(self, read_lines: ReadLines, log_size: int) -> None:
         """Folds snapshot and log."""
-        fold = Fold(self._counters, self._time)
+        fold = Fold(self._counters, self._time, operations=self._operations)
         head = await self._file.head()
         if head is not None:
             if log_size < head.position:
@@ -193,6 +192,8 @@ class EmbeddedLedger(MemoryLedger):
                     self._counters.restore(name, (at, amount, older))
                 for decision_id, at, seen, charges in part.open:
                     fold.open[decision_id] = OpenDecision(at, seen, charges)
+                for row in part.operations:
+                    self._restore(row, fold)
             fold.position = self.covered = head.position
         begin = None if head is None else fold.position
         for line in read_lines(begin):
@@ -206,12 +207,22 @@ class EmbeddedLedger(MemoryLedger):
                 f"the log has {log_size} lines, of which only {fold.position} can be read; "
                 "check it with `passgate audit verify`"
             )
-
+        fold.close()
         for name, opened in fold.open.items():
             # Of requests that were under way nobody will ever hear again.
             if name.startswith(HOLD_PREFIX):
                 found = self._reopened[name] = _reservation_of(name, opened)
                 self._open[id(found)] = found
+
+    def _restore(self, row: OperationRow, fold: Fold) -> None:
+        """Makes an operation what it was, and its open decisions again its own."""
+        name, digest, ms, wall, sent, spend, decisions = row
+        operation = self._operations.add(name, digest, ms, wall, spend)
+        operation.sent = sent
+        for decision_id in decisions:
+            opened = fold.open[decision_id]
+            operation.open += 1
+            fold.open[decision_id] = OpenDecision(opened.ms, opened.wall, opened.charges, operation)
 
     async def _keep(self) -> None:
         """Takes a snapshot every so often, as long as the log grows; for ever."""
@@ -233,62 +244,6 @@ class EmbeddedLedger(MemoryLedger):
                 self.trouble = ""
 
 
-class _Copy:
-    """The counters as they were when this was made, read bit by bit while they change.
-
-    Whoever is about to change a counter calls `keep` first, which sets aside what it was.
-    """
-
-    def __init__(
-        self,
-        by_name: dict[str, Counter],
-        rosters: tuple[list[str], list[str]],
-        reservations: dict[int, Reservation],
-    ) -> None:
-        self._by_name = by_name
-        # While the rosters are frozen the names of now stay where they are and others come behind.
-        self._ranges = [(names, len(names)) for names in rosters]
-        self._open = list(reservations.values())
-        self._kept: dict[str, tuple[int, int, bytes] | None] = {}
-
-    def keep(self, charges: tuple[Charge, ...]) -> None:
-        """Sets aside what the counters of `charges` are; None for one that does not exist yet."""
-        for charge in charges:
-            self._keep(charge.counter)
-
-    def keep_of(self, reservation: Reservation) -> None:
-        """Sets aside what the counters are that the end of a reservation may change."""
-        self.keep(reservation.charges)
-        if reservation.operation is not None:
-            for name, _ in reservation.operation.spend:
-                self._keep(name)
-
-    def _keep(self, name: str) -> None:
-        kept = self._kept
-        if name not in kept:
-            counter = self._by_name.get(name)
-            kept[name] = None if counter is None else counter.state()
-
-    def parts(self) -> Iterator[Part]:
-        """Everything, in slices small enough for one turn of the loop each."""
-        for start in range(0, len(self._open), _SLICE):
-            reservations = self._open[start : start + _SLICE]
-            yield Part(open=[_opened(r) for r in reservations if r.decision_id])
-        kept, by_name = self._kept, self._by_name
-        for names, end in self._ranges:
-            for start in range(0, end, _SLICE):
-                rows = []
-                for name in names[start : min(start + _SLICE, end)]:
-                    if name in kept:
-                        state = kept[name]
-                    else:
-                        counter = by_name.get(name)  # missing: forgotten since, for it was dead
-                        state = None if counter is None else counter.state()
-                    if state is not None:
-                        rows.append((name, *state))
-                yield Part(counters=rows)
-
-
 def _reservation_of(name: str, opened: OpenDecision) -> Reservation:
     """What the lines say was taken, as far as giving it back needs it."""
     charges = tuple(
@@ -298,12 +253,3 @@ def _reservation_of(name: str, opened: OpenDecision) -> Reservation:
     )
     at = Instant(opened.wall, opened.ms / 1000)
     return Reservation(charges, at, True, opened.ms, name)
-
-
-def _opened(reservation: Reservation) -> tuple[str, int, float, tuple[tuple[str, int], ...]]:
-    charges = tuple(
-        (charge.counter, charge.amount)
-        for charge in reservation.charges
-        if charge.amount and charge.kind != "concurrent"
-    )
-    return (reservation.decision_id, reservation.taken_ms, reservation.taken_at.wall, charges)

@@ -7,6 +7,7 @@ from typing import Any
 
 from passgate.errors import DataError
 from passgate.ledger.counters import Counters
+from passgate.ledger.operations import Operation, Operations, Remembering
 from passgate.ledger.sliding_window import GREATEST
 from passgate.ledger.timeline import Timeline
 
@@ -18,27 +19,37 @@ _UNCOUNTED = frozenset(("trust", "config", "passport", "suppressed", "start", "s
 
 @dataclass(frozen=True, slots=True)
 class OpenDecision:
-    """An allowed or held request whose end is not known yet, and when its charges count."""
+    """An allowed or held request whose end is not known yet, and when its charges count.
+
+    Spend of an `operation` is the operation's, and not among these.
+    """
 
     ms: int
     wall: float
     charges: tuple[tuple[str, int], ...]
+    operation: Operation | None = None
 
 
 class Fold:
     """Counters, and the allowed requests without an outcome, after all lines before `position`.
 
     An allowed decision takes its charges at its line's time, whatever the limits were. Its outcome
-    gives them back when `released`, or lowers its spend to `settled_cents`. What is in flight is
-    not counted: nothing of it is left when a log is read. A line of a hold or its approval that has
-    `charges` takes these for the hold from then on, and one that is `released` gives them back.
+    gives them back when `released`, or lowers its spend to `settled_cents`. Requests of one
+    operation (`idempotency`) owe one spend. What is in flight is not counted: nothing of it is left
+    when a log is read. A line of a hold or its approval that has `charges` takes these for the hold
+    from then on, and one that is `released` gives them back.
     """
 
     def __init__(
-        self, counters: Counters | None = None, time: Timeline | None = None, position: int = 0
+        self,
+        counters: Counters | None = None,
+        time: Timeline | None = None,
+        position: int = 0,
+        operations: Operations | None = None,
     ) -> None:
         self.counters = counters or Counters()
         self.time = time or Timeline()
+        self.operations = Operations(Remembering()) if operations is None else operations
         self.position = position
         self.open: dict[str, OpenDecision] = {}
 
@@ -74,6 +85,16 @@ class Fold:
             )
         self.position += 1
 
+    def close(self) -> None:
+        """Whoever had open requests is gone: their operations may have been forwarded, so they
+        stay charged and a repeat is one.
+        """
+        for opened in self.open.values():
+            operation = opened.operation
+            if operation is not None:
+                operation.open = 0
+                operation.sent = True
+
     def _hold(self, line: Mapping[str, Any]) -> None:
         name, released = line["hold_id"], line.get("released", False)
         if type(released) is not bool:
@@ -82,7 +103,7 @@ class Fold:
             opened = self.open.pop(name, None)
             if opened is not None:
                 for counter, amount in opened.charges:
-                    self._give_back(opened, counter, amount)
+                    self._give_back(counter, amount, opened.ms, opened.wall)
         self._take(line, name)
 
     def _take(self, line: Mapping[str, Any], name: str) -> None:
@@ -98,8 +119,26 @@ class Fold:
             charges.append((counter, amount))
         for counter, amount in charges:
             self.counters.window(counter, ms, time.wall).put(ms, time.wall, amount)
-        if charges:
-            self.open[name] = OpenDecision(ms, time.wall, tuple(charges))
+        operation = None
+        if "idempotency" in line:
+            operation = self._operation(line["idempotency"], charges, ms)
+            if operation is not None:
+                operation.open += 1
+                charges = [charge for charge in charges if not charge[0].startswith("spend/")]
+        if charges or operation is not None:
+            self.open[name] = OpenDecision(ms, time.wall, tuple(charges), operation)
+
+    def _operation(
+        self, key: Mapping[str, Any], charges: Iterable[tuple[str, int]], ms: int
+    ) -> Operation | None:
+        """The operation that a line names: what is remembered of it, or a new one."""
+        name, digest = key["name"], key["digest"]
+        if type(name) is not str or type(digest) is not str or "/" not in name:
+            raise ValueError("`idempotency` is of a wrong type")
+        if key.get("repeated", False):
+            return self.operations.known(name)
+        spend = tuple([charge for charge in charges if charge[0].startswith("spend/")])
+        return self.operations.add(name, digest, ms, self.time.wall, spend)
 
     def _end(self, line: Mapping[str, Any]) -> None:
         opened = self.open.pop(line["decision_id"], None)
@@ -110,17 +149,21 @@ class Fold:
             raise ValueError("`released` or `settled_cents` is of a wrong type")
         for name, amount in opened.charges:
             if released:
-                back = amount
+                self._give_back(name, amount, opened.ms, opened.wall)
             elif settled is not None and name.startswith("spend/"):
                 back = amount - min(max(settled, 0), amount)
-            else:
-                continue
-            self._give_back(opened, name, back)
+                self._give_back(name, back, opened.ms, opened.wall)
+        operation = opened.operation
+        if operation is not None:
+            for name, amount in operation.end(not released, settled):
+                self._give_back(name, amount, operation.ms, operation.wall)
+            if not operation.open and not operation.sent:
+                self.operations.forget(operation)
 
-    def _give_back(self, opened: OpenDecision, name: str, amount: int) -> None:
+    def _give_back(self, name: str, amount: int, ms: int, wall: float) -> None:
         counter = self.counters.by_name.get(name)
         if counter is not None:
-            counter.give_back(opened.ms, opened.wall, amount)
+            counter.give_back(ms, wall, amount)
 
 
 def fold(lines: Iterable[Mapping[str, Any]], position: int = 0) -> Fold:

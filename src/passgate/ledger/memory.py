@@ -1,6 +1,5 @@
 """A ledger in this process alone: exact and fast, and forgotten when the process ends."""
 
-from heapq import heappop, heappush
 from typing import Final
 
 from passgate.core.constraints.base import Charge
@@ -32,7 +31,6 @@ class MemoryLedger:
         self._counters = Counters(most_unvouched)
         self._by_name = self._counters.by_name
         self._operations = Operations(remembering)
-        self._expiring: list[tuple[int, int, Reservation]] = []
 
     async def start(self, read_lines: ReadLines, log_size: int) -> None:
         """Begins empty, whatever the log says."""
@@ -49,7 +47,6 @@ class MemoryLedger:
         charges: tuple[Charge, ...],
         now: Instant,
         once: Once | None = None,
-        expires_s: float | None = None,
     ) -> Reservation | Shortfall | Conflict:
         """Takes all charges or none; see `Ledger.reserve`.
 
@@ -59,8 +56,6 @@ class MemoryLedger:
         time = self._time
         ms = time.see(now)
         wall = time.wall
-        if self._expiring:
-            self._expire(ms, now)
         operation: Operation | None = None
         if once is not None:
             operation = self._operations.find(once.name, ms)
@@ -88,14 +83,10 @@ class MemoryLedger:
             index += 1
         # One instant serves all of a request, so another is made only if the clock was set back.
         at = now if now.wall == wall else Instant(wall, now.boot)
-        if once is None and expires_s is None:
-            return Reservation(charges, at, True, ms, "", counters)
-        taken = Reservation(charges, at, True, ms, "", counters, operation is not None)
+        taken = Reservation(charges, at, True, ms, "", counters)
         if once is not None:
+            taken.repeated = operation is not None
             taken.operation = self._operation_of(once, operation, charges, ms, wall)
-        if expires_s is not None:
-            due = ms + int(expires_s * 1000)
-            heappush(self._expiring, (due, id(taken), taken))
         return taken
 
     def left(self, reservation: Reservation) -> list[tuple[Charge, int, int | None]]:
@@ -155,8 +146,6 @@ class MemoryLedger:
         """What is left of each charge's counter; see `Ledger.balances`."""
         ms = self._time.see(now)
         wall = self._time.wall
-        if self._expiring:
-            self._expire(ms, now)
         by_name = self._by_name
         balances = []
         for charge in charges:
@@ -197,14 +186,6 @@ class MemoryLedger:
                 counter.give_back(operation.ms, operation.wall, amount)
         if not operation.open and not operation.sent:
             self._operations.forget(operation)
-
-    def _expire(self, ms: int, now: Instant) -> None:
-        """Releases what should have had an owner by now."""
-        expiring = self._expiring
-        while expiring and expiring[0][0] <= ms:
-            reservation = heappop(expiring)[2]
-            if not reservation.decision_id:
-                self.release(reservation, now)
 
     def _give_back(self, charge: Charge, amount: int, reservation: Reservation) -> None:
         counter = self._by_name.get(charge.counter)

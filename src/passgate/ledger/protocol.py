@@ -19,9 +19,8 @@ class Reservation:
 
     `taken_at` and `taken_ms` say when they count, by the ledger's own time. `decision_id` is its
     owner: the caller sets it in the turn of the loop in which it appends the decision's line to the
-    log, so that a durable ledger can tell which lines to come belong to charges it has counted.
-    From then on it never expires, however long the exchange lasts. Without an owner it is only of
-    this process: a crash ends it, and so does the time that `reserve` was given.
+    log, so that a durable ledger can tell which lines to come belong to charges it has counted. A
+    decision's never expires, however long its exchange lasts; a hold's ends with the hold.
 
     `repeated`: its operation had been charged before, and `charges` holds each spend with nothing.
     `counters` and `operation` are the ledger's own.
@@ -110,7 +109,6 @@ class Ledger(Protocol):
         charges: tuple[Charge, ...],
         now: Instant,
         once: Once | None = None,
-        expires_s: float | None = None,
     ) -> Taken | Awaitable[Taken]:
         """Take all charges or none; an awaitable only where a round trip cannot be avoided.
 
@@ -123,8 +121,6 @@ class Ledger(Protocol):
         where the operation was another request there is a conflict. The operation keeps its spend
         until all of its requests have ended and none of them reached the upstream: then it is
         forgotten. The first one that did settles it; others change nothing.
-
-        `expires_s`: without an owner by then, the reservation is released.
         """
 
     def settle(self, reservation: Reservation, spent_cents: int | None, now: Instant) -> None:

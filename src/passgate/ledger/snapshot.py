@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeAlias
 
 import aiosqlite
 import msgspec
 
 from passgate.errors import DataError
 
-_FORMAT = 1
+_FORMAT = 2
+_READ = (0, 1, 2)  # 0 is a new file; 1 knew no operations
 _BUSY_S = 1.0
 _TABLES = ("head", "part")
 _COLUMNS = "number INTEGER PRIMARY KEY, body TEXT NOT NULL, digest TEXT NOT NULL"
@@ -37,14 +39,21 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str
 
 
-class Part(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Some counters (name, then what `state` of a window gives) or some open decisions.
+OperationRow: TypeAlias = tuple[
+    str, str, int, float, bool, tuple[tuple[str, int], ...], tuple[str, ...]
+]
 
-    An open decision is its id, then the fields of `OpenDecision`.
+
+class Part(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Some counters (name, then what `state` of a window gives), open decisions, or operations.
+
+    An open decision is its id, then the first fields of `OpenDecision`. An operation is its name,
+    digest, `ms`, `wall`, `sent`, `spend`, and the ids of its open decisions, which come before it.
     """
 
     counters: list[tuple[str, int, int, bytes]] = []
     open: list[tuple[str, int, float, tuple[tuple[str, int], ...]]] = []
+    operations: list[OperationRow] = []
 
 
 _encode = msgspec.json.Encoder().encode
@@ -72,7 +81,7 @@ class SnapshotFile:
             async with self._transaction():
                 row = await self._row("PRAGMA user_version")
                 written = row[0] if row is not None else 0
-                if written not in (0, _FORMAT):
+                if written not in _READ:
                     raise DataError(
                         f"{self.path}: a snapshot of format {written}, not {_FORMAT}; "
                         "start the version that wrote it"

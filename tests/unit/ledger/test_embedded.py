@@ -297,7 +297,7 @@ def test_a_snapshot_waits_for_the_log_to_be_on_disk(tmp_path: Path) -> None:
                 log.durable = None
             await asyncio.sleep(0)
 
-        ledger = made(tmp_path, log, wait=catches_up)
+        ledger = made(tmp_path, log, wait=catches_up, every_s=1e9)
         await ledger.start(log.read, 0)
         log.allow(ledger, "a", spend(50))
         log.durable = 0

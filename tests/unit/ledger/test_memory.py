@@ -223,20 +223,13 @@ def test_only_the_first_that_was_sent_settles() -> None:
     assert left(ledger, SPENT) == 70
 
 
-def test_a_reservation_without_an_owner_ends_at_its_time() -> None:
-    """What holds a place while a person decides must not hold it for ever."""
-    ledger = MemoryLedger()
-    ledger.reserve((SPENT,), NOW, None, 300.0)
-    assert left(ledger, SPENT, later(299.9)) == 50
-    assert left(ledger, SPENT, later(300.0)) == 100
-    ledger.reserve((SPENT,), later(301), None, 300.0)
-    assert isinstance(ledger.reserve((SPENT, SPENT), later(601), None), Reservation)
-
-
 def test_a_reservation_of_a_live_exchange_never_expires() -> None:
+    """However long an answer streams, what it may spend stays taken."""
     ledger = MemoryLedger()
-    for expires_s in (None, 300.0):
-        found = ledger.reserve((charge("spend", "total", 50, 100),), NOW, None, expires_s)
-        assert isinstance(found, Reservation)
-        found.decision_id = "att_1"
-    assert left(ledger, charge("spend", "total", 1, 100), later(10**9)) == 0
+    total, day = charge("spend", "total", 50, 100), charge("concurrent", "now", 1, 1)
+    open_ = ledger.reserve((total, day), NOW)
+    assert isinstance(open_, Reservation)
+    assert left(ledger, total, later(10**9)) == 50
+    assert left(ledger, day, later(10**9)) == 0
+    ledger.settle(open_, 20, later(10**9))
+    assert left(ledger, total, later(10**9)) == 80
