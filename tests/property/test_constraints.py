@@ -21,6 +21,9 @@ from passgate.core.facts import Facts
 from passgate.core.instant import Instant
 from passgate.core.reasons import REASONS
 from passgate.core.request import Request
+from passgate.core.tiers import TIERS
+from passgate.core.trust import Issuer, KeySet
+from passgate.testing import revocations
 
 CUMULATIVE = "core:cost:max_cumulative"
 WINDOW = "core:cost:cumulative_window"
@@ -63,6 +66,9 @@ stretches = st.sampled_from(
         {"from": "2026-10-25T02:00:00+02:00", "to": "2026-10-25T02:00:00+01:00"},
     ]
 )
+currencies = st.sampled_from(["EUR", "USD"])
+tiers = st.sampled_from(TIERS)
+levels = st.none() | st.integers(1, 3)
 windows = st.sampled_from(["daily", "weekly", "monthly", "total", "90m", "24h", "1d"])
 
 
@@ -95,8 +101,16 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "core:approval:required": st.booleans(),
     "core:approval:for_actions": lists(patterns),
     "core:data:read_only": st.booleans(),
+    "core:safety:fail_closed": st.booleans(),
+    "core:time:max_age": st.sampled_from(["1s", "1h", "1d"]),
+    "core:cost:currency": currencies,
+    "core:identity:min_trust_tier": tiers,
+    "core:identity:require_ial": st.integers(1, 3),
+    "core:identity:require_aal": st.integers(1, 3),
+    "core:identity:require_fal": st.integers(1, 3),
+    "core:identity:require_proof": st.booleans(),
     "core:pricing:model": names,
-    "core:pricing:currency": st.sampled_from(["EUR", "USD"]),
+    "core:pricing:currency": currencies,
     "core:platform_fee:recipient": names,
 }
 VALUES |= {key: small for key in CONSTRAINTS if key not in VALUES}
@@ -119,19 +133,59 @@ facts = st.builds(
     vendor=st.none() | names,
     domain=st.none() | hosts,
     resource=st.none() | names,
+    currency=st.none() | currencies,
+    missing=st.just(()) | st.just(("currency",)),
+    model=st.none() | names,
+    assurance=st.tuples(levels, levels, levels),
+    proven=st.booleans(),
+    chain_length=small,
+)
+# Known since a while ago or never, and good for an hour.
+ages = st.none() | st.sampled_from([0, 3600, 3601])
+presenters = st.none() | st.builds(
+    lambda tier, keys, listed, age: (tier, keys, listed, age),
+    tiers,
+    ages,
+    ages,
+    st.integers(0, 90000),
 )
 moments = st.builds(Instant, instants.map(float), st.just(1000.0))
 used = st.dictionaries(
     st.sampled_from(["rate/60", "rate/3600", "total/total", "spend/daily", "spend/86400"]), small
 )
-Case = tuple[Request, str, Facts, Instant, dict[str, int]]
-cases = st.tuples(requests, actions, facts, moments, used)
+Presenter = tuple[str, int | None, int | None, int] | None
+Case = tuple[Request, str, Facts, Instant, dict[str, int], Presenter]
+cases = st.tuples(requests, actions, facts, moments, used, presenters)
+
+
+def asked_of(case: Case) -> tuple[Any, ...]:
+    """What `evaluate` is called with."""
+    request, action, declared, now, _, presenter = case
+    if presenter is None:
+        return request, action, declared, now
+    tier, keys_age_s, list_age_s, age_s = presenter
+    issuer = Issuer(
+        "iss_lab",
+        tier,
+        frozenset(),
+        (),
+        ConstraintSet({}),
+        3600,
+        True,
+        None if keys_age_s is None else KeySet({}, "", _ago(now, keys_age_s)),
+        None if list_age_s is None else revocations(_ago(now, list_age_s)),
+    )
+    return request, action, declared, now, issuer, "agent_1", int(now.wall) - age_s
+
+
+def _ago(now: Instant, age_s: int) -> Instant:
+    return Instant(now.wall - age_s, now.boot - age_s)
 
 
 def severity(owed: list[tuple[str, ConstraintSet]], case: Case) -> int:
     """0: allowed, 1: held, 2: refused; by constraints, or by counters that hold `spent`."""
-    request, action, declared, now, spent = case
-    found = compile_owed(owed).evaluate(request, action, declared, now)
+    spent = case[4]
+    found = compile_owed(owed).evaluate(*asked_of(case))
     if found.refusal is not None:
         assert found.refusal.code in REASONS
         return 2
@@ -205,11 +259,10 @@ def test_no_counter_is_charged_twice(owed: list[tuple[str, ConstraintSet]]) -> N
 @given(st.lists(any_set, max_size=5), cases)
 def test_explaining_agrees_with_evaluating(parts: list[ConstraintSet], case: Case) -> None:
     """The explanation's first refusal, its holds and its charges are those of the evaluation."""
-    request, action, declared, now, _ = case
     compiled = compile_owed([(str(place), part) for place, part in enumerate(parts)])
 
-    short = compiled.evaluate(request, action, declared, now)
-    long = compiled.evaluate_all(request, action, declared, now)
+    short = compiled.evaluate(*asked_of(case))
+    long = compiled.evaluate_all(*asked_of(case))
 
     if short.refusal is None:
         assert (long.refusals, long[1:]) == ((), short[1:])

@@ -19,9 +19,8 @@ from passgate.core.jws import is_name
 from passgate.core.passport import CatalogPin
 from passgate.core.pricing import NO_TERMS, Terms, read_terms
 from passgate.core.reasons import Refusal
+from passgate.core.tiers import TIERS
 
-TIERS: Final = ("L0", "L1", "L2", "L3")
-"""Trust tiers, least first."""
 RISK_LEVELS: Final = ("low", "medium", "high", "critical")
 
 UNPUBLISHED: Final = 0

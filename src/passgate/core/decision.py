@@ -13,7 +13,15 @@ from typing import Final
 from passgate.core.anonymous import judge_anonymous, judge_price
 from passgate.core.catalog import CatalogEntry, check_catalog, offered_to
 from passgate.core.constraints import Compiled, Owed, compile_owed, merge
-from passgate.core.constraints.base import Charge, ConstraintSet, Hold
+from passgate.core.constraints.base import (
+    Bounds,
+    Charge,
+    ConstraintSet,
+    Finding,
+    Hold,
+    Recall,
+    Watch,
+)
 from passgate.core.constraints.subjects import (
     subject_of_address,
     subject_of_agent,
@@ -21,7 +29,7 @@ from passgate.core.constraints.subjects import (
     subject_of_passport,
     subject_of_permission,
 )
-from passgate.core.declared import read_facts
+from passgate.core.declared import read_facts, with_presenter
 from passgate.core.facts import NO_FACTS, Facts
 from passgate.core.free_tier import free_charge, with_free
 from passgate.core.instant import Instant
@@ -56,6 +64,11 @@ class Plan:
     Otherwise it may pass if all of `charges` can be reserved. `presented` says that a credential
     was there, so that the request never counts as anonymous; `access` is `passport` only with a
     verified one. `terms` are what the catalog asks for the action.
+
+    Beside it stands what cannot be known here. With `watches` or `recalls` what remembers paces and
+    counterparties is to be asked before the request passes or is held. `bounds` are the most bytes
+    of both bodies, and `findings` what the request's body holds; one with a body is to be judged
+    again with it in the request's.
     """
 
     action: str
@@ -73,6 +86,10 @@ class Plan:
     hold: Hold | None
     refusal: Refusal | None
     needs_body: bool
+    watches: tuple[Watch, ...]
+    recalls: tuple[Recall, ...]
+    bounds: Bounds | None
+    findings: tuple[Finding, ...]
 
     def __init__(
         self,
@@ -91,6 +108,10 @@ class Plan:
         hold: Hold | None = None,
         refusal: Refusal | None = None,
         needs_body: bool = False,
+        watches: tuple[Watch, ...] = (),
+        recalls: tuple[Recall, ...] = (),
+        bounds: Bounds | None = None,
+        findings: tuple[Finding, ...] = (),
     ) -> None:
         self.action = action
         self.route = route
@@ -107,6 +128,10 @@ class Plan:
         self.hold = hold
         self.refusal = refusal
         self.needs_body = needs_body
+        self.watches = watches
+        self.recalls = recalls
+        self.bounds = bounds
+        self.findings = findings
 
     def credential_digest(self) -> str:
         """The hex SHA-256 of the credential as presented: all that is kept of a bad one."""
@@ -208,7 +233,9 @@ def decide(
     if derived.denied is not None:
         plan.refusal = derived.denied
         return plan
-    if route is not None and route.judges_body and request.body is None:
+    compiled = derived.compiled
+    assert compiled is not None
+    if request.body is None and needs_body(route, compiled):
         plan.needs_body = True
         return plan
     if derived.offered is not None:
@@ -217,14 +244,13 @@ def decide(
     if isinstance(facts, Refusal):
         plan.refusal = facts
         return plan
-    plan.facts = facts
+    plan.facts = facts = with_presenter(facts, passport)
     granted = judge_lineage(passport, action, facts, now)
     if isinstance(granted, Refusal):
         plan.refusal = granted
         return plan
     # (14) constraints, (15) approval
-    assert derived.compiled is not None
-    _evaluate(plan, derived.compiled, request, now)
+    _evaluate(plan, compiled, request, now)
     if facts.free_calls and plan.refusal is None:
         plan.charges = with_free(plan.charges, free_call(passport, action, facts))
     if plan.hold is None:
@@ -246,7 +272,8 @@ def _decide_anonymous(plan: Plan, request: Request, policy: Policy, now: Instant
     if refusal is not None:
         plan.refusal = refusal
         return
-    if needs_body(plan.route) and request.body is None:
+    compiled = owed_by_address(request, action, policy)
+    if request.body is None and needs_body(plan.route, compiled):
         plan.needs_body = True
         return
     plan.terms = terms_of(policy, action)
@@ -261,7 +288,7 @@ def _decide_anonymous(plan: Plan, request: Request, policy: Policy, now: Instant
         plan.refusal = refusal
         return
     # (14) constraints, (15) approval
-    _evaluate(plan, owed_by_address(request, action, policy), request, now)
+    _evaluate(plan, compiled, request, now)
     if plan.refusal is None:
         plan.charges = rates + plan.charges
 
@@ -276,10 +303,26 @@ def owed_by_address(request: Request, action: str, policy: Policy) -> Compiled:
 
 
 def _evaluate(plan: Plan, compiled: Compiled, request: Request, now: Instant) -> None:
-    found = compiled.evaluate(request, plan.action, plan.facts, now)
+    passport = plan.passport
+    if passport is None:
+        found = compiled.evaluate(request, plan.action, plan.facts, now)
+    else:
+        found = compiled.evaluate(
+            request,
+            plan.action,
+            plan.facts,
+            now,
+            plan.issuer,
+            passport.agent,
+            passport.oldest_at,
+        )
     plan.evaluated = found.results
     plan.refusal = found.refusal
     plan.charges = found.charges
+    plan.recalls = found.recalls
+    plan.findings = found.findings
+    plan.watches = compiled.watches
+    plan.bounds = compiled.bounds
     if found.holds:
         plan.hold = found.holds[0]
 
@@ -309,9 +352,9 @@ def free_call(passport: Passport, action: str, facts: Facts) -> Charge:
     return free_charge(subject, facts.free_calls)
 
 
-def needs_body(route: Route | None) -> bool:
-    """Whether a rule of this route reads the body, so that it must be there whole."""
-    return route is not None and route.judges_body
+def needs_body(route: Route | None, compiled: Compiled) -> bool:
+    """Whether a rule of this route, or one that is owed, reads the body: then it must be whole."""
+    return compiled.judges_body or (route is not None and route.judges_body)
 
 
 def check_pins(passport: Passport, policy: Policy, action: str, issuer: Issuer) -> Refusal | None:

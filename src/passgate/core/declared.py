@@ -1,12 +1,14 @@
 """What a request declares of itself, by the sources of its route."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
 from passgate.core.facts import NO_FACTS, Facts
 from passgate.core.hosts import domain_of
 from passgate.core.judged_body import Number, plain_decimal
+from passgate.core.passport import Passport
 from passgate.core.pricing import CURRENCY, GREATEST_CENTS, NO_TERMS, Terms
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
@@ -85,6 +87,7 @@ def read_facts(
         elif "amount" in require:
             return _MISSING["amount"]
     texts: dict[str, str | None] = {}
+    missing: list[str] = []
     for name, source in (
         ("vendor", route.vendor),
         ("domain", route.domain),
@@ -96,6 +99,8 @@ def read_facts(
             return text
         if text is None and name in require:
             return _MISSING[name]
+        if text is None and source is not None:
+            missing.append(name)
         texts[name] = text
     domain = texts["domain"]
     if domain is not None:
@@ -119,7 +124,14 @@ def read_facts(
         currency or terms.currency,
         terms.facts.minute_cents if by_catalog else 0,
         terms.facts.free_calls if by_catalog else 0,
+        tuple(missing),
     )
+
+
+def with_presenter(facts: Facts, passport: Passport) -> Facts:
+    """The facts of a request together with those of whom `passport` says that it comes from."""
+    chain = passport.chain
+    return replace(facts, chain_length=len(chain)) if chain else facts
 
 
 # Routes have few prices, and declare nothing else here: one of each is enough.

@@ -17,7 +17,7 @@ from passgate.core.decision import (
     owed_by_address,
     terms_of,
 )
-from passgate.core.declared import read_facts
+from passgate.core.declared import read_facts, with_presenter
 from passgate.core.facts import Facts
 from passgate.core.free_tier import with_free
 from passgate.core.instant import Instant
@@ -166,13 +166,13 @@ def _exists(action: str, policy: Policy) -> bool:
 
 
 def _declared(
-    plan: Plan, request: Request, policy: Policy, given: _Given | None
+    plan: Plan, request: Request, policy: Policy, compiled: Compiled, given: _Given | None
 ) -> Facts | Refusal | None:
     """What the request declares; None where only its body, which is not there, could say it."""
     plan.terms = terms_of(policy, plan.action, plan.passport)
     if given is not None:
         return given.facts if given.priced else priced_by(plan.terms, given.facts)
-    if needs_body(plan.route) and request.body is None:
+    if needs_body(plan.route, compiled) and request.body is None:
         return None
     return read_facts(plan.route, request, plan.params, plan.terms)
 
@@ -189,13 +189,14 @@ def _explain_anonymous(
     rows.add(3, None, "none presented: the anonymous tier")
     rows.skip(4, 11)
     rows.add(12, check_catalog({}, policy.gate_id, policy.catalog, plan.action))
-    facts = _declared(plan, request, policy, given)
+    compiled = owed_by_address(request, plan.action, policy)
+    facts = _declared(plan, request, policy, compiled, given)
     if not isinstance(facts, Facts):
         rows.stop(facts)
         return
     plan.facts = facts
     rows.add(13, judge_price(plan.action, facts), "free of charge")
-    _explain_owed(rows, plan, owed_by_address(request, plan.action, policy), request, now, ())
+    _explain_owed(rows, plan, compiled, request, now, ())
     plan.charges = rates + plan.charges
 
 
@@ -236,11 +237,11 @@ def _explain_passport(
         rows.add(13, derived.denied)
         rows.skip(14, 17)
         return
-    facts = _declared(plan, request, policy, given)
+    facts = _declared(plan, request, policy, derived.compiled, given)
     if not isinstance(facts, Facts):
         rows.stop(facts)
         return
-    plan.facts = facts
+    plan.facts = facts = with_presenter(facts, passport)
     granted = judge_lineage(passport, plan.action, facts, now)
     rows.add(13, granted if isinstance(granted, Refusal) else None)
     holds = (granted,) if isinstance(granted, Hold) else ()
@@ -258,9 +259,22 @@ def _explain_owed(
     granted: tuple[Hold, ...],
 ) -> None:
     """Checks 14 and 15, and that 16 and 17 are open."""
-    found = compiled.evaluate_all(request, plan.action, plan.facts, now)
+    passport = plan.passport
+    found = compiled.evaluate_all(
+        request,
+        plan.action,
+        plan.facts,
+        now,
+        plan.issuer,
+        "" if passport is None else passport.agent,
+        None if passport is None else passport.oldest_at,
+    )
     plan.evaluated = found.results
     plan.charges = found.charges
+    plan.recalls = found.recalls
+    plan.findings = found.findings
+    plan.watches = compiled.watches
+    plan.bounds = compiled.bounds
     for refusal in found.refusals:
         rows.add(14, refusal)
     if not found.refusals:

@@ -11,6 +11,13 @@ class Facts:
     (digits, scale): 7.42 is (742, 2). Where the cost is the catalog's price, `minute_cents` of it
     are for the first minute and owed again for each that follows, and an agent's first `free_calls`
     calls cost nothing; elsewhere both are 0. `currency` is the declared one, else the catalog's.
+    `missing` are those of vendor, domain, resource and currency that the route has a source for and
+    the request does not hold.
+
+    What is known of who presents stands here too: `model` that the agent runs, `assurance` as its
+    identity, authenticator and federation level (1 to 3 each, None where one is not known), whether
+    possession of the passport's key was `proven` with this request, and `chain_length`, how many
+    passports it was delegated through. What is absent satisfies no rule that asks for it.
     """
 
     cost_cents: int = 0
@@ -21,6 +28,11 @@ class Facts:
     currency: str | None = None
     minute_cents: int = 0
     free_calls: int = 0
+    missing: tuple[str, ...] = ()
+    model: str | None = None
+    assurance: tuple[int | None, int | None, int | None] = (None, None, None)
+    proven: bool = False
+    chain_length: int = 0
 
 
 NO_FACTS = Facts()

@@ -98,6 +98,14 @@ class Passport:
     flaw: Refusal | None = None
     memo: Few[str, Any] = field(default_factory=Few, compare=False, repr=False)
 
+    @property
+    def oldest_at(self) -> int:
+        """When the oldest passport of the lineage was issued: no child is younger for a rule."""
+        issued_at = self.issued_at
+        for parent in self.chain:
+            issued_at = min(issued_at, parent.issued_at)
+        return issued_at
+
     def __post_init__(self, seal: object) -> None:
         if seal is not _BY_VERIFICATION:
             raise TypeError("a Passport is made by verifying one, not by calling Passport()")

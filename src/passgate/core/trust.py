@@ -52,6 +52,18 @@ class Issuer:
     keys: KeySet | None = None
     revocations: Revocations | None = None
 
+    def stale_at(self, now: Instant) -> bool:
+        """Whether anything that is to be known of it is not, is too old, or has expired."""
+        keys, revocations = self.keys, self.revocations
+        if keys is None or now.age_of(keys.read_at) > self.max_stale_s:
+            return True
+        if revocations is None:
+            return self.revocations_required
+        expires_at = revocations.expires_at
+        return now.age_of(revocations.read_at) > self.max_stale_s or (
+            expires_at is not None and now.wall >= expires_at
+        )
+
     def age_at(self, now: Instant) -> float:
         """Seconds since the older of keys and revocations was read; 0 for what was never read."""
         keys, revocations = self.keys, self.revocations

@@ -1,5 +1,6 @@
 """Declared facts: exact, or the request is refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -173,7 +174,8 @@ def test_the_currency_is_the_declared_one_or_the_catalogs() -> None:
     declared = {"currency": "query:cur"}
     assert facts(declared, "cur=usd") == Facts(currency="USD")
     assert facts(declared, "cur=eur", currency="EUR") == Facts(currency="EUR")
-    assert facts(declared, "", currency="EUR") == Facts(currency="EUR")
+    silent = Facts(currency="EUR", missing=("currency",))
+    assert facts(declared, "", currency="EUR") == silent
     assert facts({"cost_cents": 5}, "", currency="EUR") == Facts(5, currency="EUR")
 
 
@@ -201,5 +203,16 @@ def test_only_the_catalogs_price_has_minutes_and_free_calls() -> None:
         made = make_route(0, "POST /x/{id}", "a:b", **spoken)
         found = read_facts(made, request, {"id": "seven"}, asked)
         expected = Facts(7, minute_cents=2, free_calls=3) if by_catalog else Facts(9)
+        if not query:
+            expected = replace(expected, missing=tuple(spoken.keys() & {"vendor"}))
         assert found == expected, spoken
     assert read_facts(None, request, {}, NO_TERMS) is NO_FACTS
+
+
+def test_what_a_route_asks_for_and_does_not_get_is_named() -> None:
+    """A source that the request leaves empty is told from one that the route does not have."""
+    silent = facts({"vendor": "query:v", "currency": "query:c", "resource": "query:r"}, "r=x")
+
+    assert isinstance(silent, Facts)
+    assert silent.missing == ("vendor", "currency")
+    assert facts({"vendor": "query:v"}, "v=acme") == Facts(vendor="acme")

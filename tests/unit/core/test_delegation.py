@@ -16,7 +16,9 @@ from tests.craft import (
 )
 from tests.vectors.chains import below, bound, root
 
+from passgate.core.declared import with_presenter
 from passgate.core.delegation import path_of, pattern_within
+from passgate.core.facts import NO_FACTS
 from passgate.core.instant import Instant
 from passgate.core.passport import Holder, Passport
 from passgate.core.permissions import covers
@@ -203,3 +205,14 @@ def test_a_private_key_in_a_passport_is_refused() -> None:
 
     assert isinstance(refusal, Refusal)
     assert SEED.hex() not in refusal.detail
+
+
+def test_a_child_is_as_old_as_the_oldest_above_it_and_as_far_away() -> None:
+    """Handing on makes no passport younger for a rule, and is counted."""
+    top = root(iat=1_799_990_000)
+    made = passport(below(top, permissions=["api:*"], **bound("a")))
+
+    assert made.issued_at > made.oldest_at == 1_799_990_000
+    assert made.chain[0].oldest_at == 1_799_990_000
+    assert with_presenter(NO_FACTS, made).chain_length == 1
+    assert with_presenter(NO_FACTS, made.chain[0]) is NO_FACTS

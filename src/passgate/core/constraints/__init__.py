@@ -4,19 +4,31 @@
 reading, merging, evaluation, reference pages and tests go by the table.
 """
 
-from passgate.core.constraints import approval, cost, data, rate, scope, terms, time
+from passgate.core.constraints import (
+    approval,
+    cost,
+    data,
+    identity,
+    rate,
+    safety,
+    scope,
+    terms,
+    time,
+)
 from passgate.core.constraints.base import Constraint
 
 CONSTRAINTS: dict[str, Constraint] = {
     row.key: row
     for row in sorted(
         (
+            *safety.ROWS,
             *time.ROWS,
             *scope.ROWS,
             *rate.ROWS,
             *cost.ROWS,
             *approval.ROWS,
             *data.ROWS,
+            *identity.ROWS,
             *terms.ROWS,
         ),
         key=lambda row: row.order,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from passgate.core.instant import Instant
 from passgate.core.reasons import Refusal
@@ -10,6 +10,7 @@ from passgate.core.reasons import Refusal
 if TYPE_CHECKING:
     from passgate.core.facts import Facts
     from passgate.core.request import Request
+    from passgate.core.trust import Issuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +40,94 @@ class Charge:
     constraint: str
 
 
-Outcome: TypeAlias = "Refusal | Hold | None"
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """A person must decide first, unless all of `marks` were taken before.
+
+    They are counters of which nothing is left over but that they were once charged: what remembers
+    says which are new, and these are charged once the request is allowed, never while it is held.
+    """
+
+    constraint: str
+    detail: str
+    marks: tuple[Charge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a body holds that is told and passes: `result` (`note` or `redact`) is for the record.
+
+    `found` is how much of which kind. `body` is what to judge and forward in the body's place, or
+    None where it stays as it is.
+    """
+
+    constraint: str
+    result: str
+    found: tuple[tuple[str, int], ...]
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A pace to look at: a hold while `subject` is faster than `factor` times what it used to be.
+
+    That is by its rate over the last `window_s` seconds and over the `baseline_s` before them.
+    """
+
+    constraint: str
+    subject: str
+    factor: int
+    window_s: int
+    baseline_s: int
+
+    def exceeded(self, recent: int, before: int, over_s: int) -> bool:
+        """Whether `recent` requests in the window are too many, after `before` of them in `over_s`
+        seconds before it; never while these are fewer than 20."""
+        return before >= _ENOUGH and recent * over_s > self.factor * before * self.window_s
+
+
+_ENOUGH: Final = 20
+
+
+class Bounds(NamedTuple):
+    """The most bytes that a request's and an answer's body may have; `UNBOUNDED` for any number."""
+
+    request: int
+    response: int
+
+
+UNBOUNDED: Final = 1 << 62
+
+Outcome: TypeAlias = "Refusal | Hold | Recall | Finding | None"
 
 
 # No dataclass, since one is made for each request; see "Code for two compilers" in CONTRIBUTING.md.
 class Context:
-    """What a judge may look at: this request, what it declares, and the moment."""
+    """What a judge may look at: this request, what it declares, who presents, and the moment.
 
-    __slots__ = ("action", "facts", "now", "request")
+    `issuer` is that of the passport and `agent` its subject, `issued_at` its time in Unix seconds;
+    None and "" where none was presented.
+    """
 
-    def __init__(self, request: "Request", action: str, facts: "Facts", now: Instant) -> None:
+    __slots__ = ("action", "agent", "facts", "issued_at", "issuer", "now", "request")
+
+    def __init__(
+        self,
+        request: "Request",
+        action: str,
+        facts: "Facts",
+        now: Instant,
+        issuer: "Issuer | None" = None,
+        agent: str = "",
+        issued_at: int | None = None,
+    ) -> None:
         self.request = request
         self.action = action
         self.facts = facts
         self.now = now
+        self.issuer = issuer
+        self.agent = agent
+        self.issued_at = issued_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +138,15 @@ class Constraint:
     or raises `ValueError` with a sentence that says what the value must be. `merge` joins two
     compiled values of one subject so that whatever either refuses stays refused.
 
-    A row does at most one of two things. `judge` looks at each request and returns None, a
-    `Refusal` or a `Hold`. `charge` names, once per subject, the counters that each request takes
-    from: an amount of 1, or of 0 cents for spend, to which the request's cost is added. A row that
-    does neither is a term, which is recorded and never refuses; or the parameter of the row that
-    `parameter_of` names: then `merge` puts it into that row's value.
+    A row may do one of three things. `judge` looks at each request and returns None, a `Refusal`,
+    a `Hold`, a `Recall` or a `Finding`. `charge` names, once per subject, the counters that each
+    request takes from: an amount of 1, or of 0 cents for spend, to which the request's cost is
+    added. `watch` names, once per subject, the paces that are looked at. A row that does nothing is
+    a term, which is recorded and never refuses; or the parameter of the row that `parameter_of`
+    names: then `merge` puts it into that row's value.
+
+    `bounds` is `request` or `response` where the value is also the most bytes of that body, which
+    are counted while it streams.
 
     `value`, `refuses`, `merging`, `example` and `note` make the reference page. `judges_body` says
     that the request's body must be read whole before evaluation.
@@ -84,6 +163,8 @@ class Constraint:
     note: str = ""
     judge: Callable[[Any, Context], Outcome] | None = None
     charge: Callable[[Any, str], tuple[Charge, ...]] | None = None
+    watch: Callable[[Any, str], tuple[Watch, ...]] | None = None
+    bounds: str = ""
     parameter_of: str = ""
     judges_body: bool = False
 

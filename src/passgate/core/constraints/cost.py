@@ -3,12 +3,13 @@
 from typing import Final, TypeAlias
 
 from passgate.core.constraints.base import Charge, Constraint, Context, Hold
-from passgate.core.constraints.values import count, duration_s
+from passgate.core.constraints.values import count, currency, duration_s
 from passgate.core.reasons import Refusal
 
 MAX_PER_ACTION: Final = "core:cost:max_per_action"
 MAX_CUMULATIVE: Final = "core:cost:max_cumulative"
 CUMULATIVE_WINDOW: Final = "core:cost:cumulative_window"
+CURRENCY: Final = "core:cost:currency"
 APPROVAL_THRESHOLD: Final = "core:cost:approval_threshold"
 
 Window: TypeAlias = int | str
@@ -21,6 +22,9 @@ _CALENDAR: Final = frozenset({"daily", "weekly", "monthly", "total"})
 
 _TOO_DEAR: Final = Refusal(
     "budget_exhausted", "The request costs more than one may.", MAX_PER_ACTION
+)
+_OTHER_CURRENCY: Final = Refusal(
+    "constraint_violated", "The request is not in the currency that is allowed.", CURRENCY
 )
 _DEAR: Final = Hold(APPROVAL_THRESHOLD, "A person must approve a request of this cost.")
 
@@ -60,6 +64,23 @@ def _parse_window(raw: object) -> Window:
 
 def _apply_window(limits: Limits, window: Window) -> Limits:
     return ((window, limits[0][1]),)
+
+
+def _parse_currency(raw: object) -> frozenset[str]:
+    return frozenset((currency(raw),))
+
+
+def _all(left: frozenset[str], right: frozenset[str]) -> frozenset[str]:
+    return left | right
+
+
+def _judge_currency(wanted: frozenset[str], context: Context) -> Refusal | None:
+    facts = context.facts
+    # A route that asks for the currency is not answered by silence: the upstream has a default.
+    if "currency" in facts.missing:
+        return _OTHER_CURRENCY
+    known = facts.currency
+    return None if known is None or wanted == {known} else _OTHER_CURRENCY
 
 
 def _judge_approval_threshold(threshold: int, context: Context) -> Hold | None:
@@ -114,6 +135,24 @@ ROWS: Final = (
         example="weekly",
         note="Without `core:cost:max_cumulative` beside it, it is an error.",
         parameter_of=MAX_CUMULATIVE,
+    ),
+    Constraint(
+        key=CURRENCY,
+        order=42,
+        parse=_parse_currency,
+        merge=_all,
+        value="a currency of ISO 4217",
+        refuses=(
+            "the currency that the request declares, or that of the catalog's price, is another, or"
+            " the route has a source for it and the request does not say it"
+        ),
+        merging="all must hold, so two different currencies allow none",
+        example="EUR",
+        note=(
+            "A route declares it with `currency`, the catalog with `core:pricing:currency`. Where"
+            " neither names any, the gate's prices are in one currency and this refuses nothing."
+        ),
+        judge=_judge_currency,
     ),
     Constraint(
         key=APPROVAL_THRESHOLD,

@@ -5,12 +5,24 @@ the order, the counters, and the whole answer for a request that nothing stops. 
 costs one call per constraint that looks at the request, and none for those that only count.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from passgate.core.constraints import CONSTRAINTS
-from passgate.core.constraints.base import Charge, ConstraintSet, Context, Hold, Outcome
+from passgate.core.constraints.base import (
+    UNBOUNDED,
+    Bounds,
+    Charge,
+    ConstraintSet,
+    Context,
+    Finding,
+    Hold,
+    Outcome,
+    Recall,
+    Watch,
+)
 from passgate.core.constraints.sets import merge
 from passgate.core.facts import Facts
 from passgate.core.few import Few
@@ -19,11 +31,18 @@ from passgate.core.instant import Instant
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
 
+if TYPE_CHECKING:
+    from passgate.core.trust import Issuer
+
 Owed: TypeAlias = tuple[str, ConstraintSet]
 """A counting subject (see `subjects`) and the constraints owed for it."""
 
 Results: TypeAlias = tuple[tuple[str, str], ...]
-"""Each constraint's key and `allow`, `hold`, `block`, `charge` or `term`, in evaluation order."""
+"""Each constraint's key and what it came to, in evaluation order: `allow`, `hold`, `block`,
+`charge`, `watch`, `recall`, `note`, `redact`, `bound` or `term`."""
+
+_Said: TypeAlias = Hold | Recall | Finding
+"""What a judge can say that does not refuse."""
 
 _MAX_PRICES: Final = 4
 _MAX_SHAPES: Final = 1024
@@ -32,13 +51,15 @@ _MAX_SHAPES: Final = 1024
 class Evaluated(NamedTuple):
     """What the constraints say to one request.
 
-    With a `refusal` there are no holds and no charges, and `results` end with the one that blocks.
+    With a `refusal` there is nothing else, and `results` end with the one that blocks.
     """
 
     refusal: Refusal | None
     holds: tuple[Hold, ...]
     charges: tuple[Charge, ...]
     results: Results
+    recalls: tuple[Recall, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 class Explained(NamedTuple):
@@ -51,6 +72,8 @@ class Explained(NamedTuple):
     holds: tuple[Hold, ...]
     charges: tuple[Charge, ...]
     results: Results
+    recalls: tuple[Recall, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 class _Step(NamedTuple):
@@ -65,11 +88,14 @@ class _Shape(NamedTuple):
     """What is the same for everyone who owes the same constraints.
 
     `charges` are those of a subject without a name: the place of the subject among those who owe,
-    and what is charged, with a counter's name that ends where the subject's own begins.
+    and what is charged, with a counter's name that ends where the subject's own begins. `watches`
+    likewise.
     """
 
     steps: tuple[_Step, ...]
     charges: tuple[tuple[int, Charge], ...]
+    watches: tuple[tuple[int, Watch], ...]
+    bounds: Bounds | None
     results: Results
     spends: bool
     judges_body: bool
@@ -79,7 +105,7 @@ class _Shape(NamedTuple):
 class Compiled:
     """What one passport owes for one action under one policy; made by `compile_owed`."""
 
-    __slots__ = ("_counters", "_prices", "_shape")
+    __slots__ = ("_counters", "_prices", "_shape", "watches")
 
     def __init__(self, shape: _Shape, subjects: list[str]) -> None:
         self._shape = shape
@@ -87,6 +113,11 @@ class Compiled:
             [charge.counter + subjects[place] for place, charge in shape.charges]
         )
         self._prices: Few[int, Evaluated] = Few()
+        self.watches: tuple[Watch, ...] = ()
+        if shape.watches:
+            self.watches = tuple(
+                [replace(watch, subject=subjects[place]) for place, watch in shape.watches]
+            )
 
     @property
     def charges(self) -> tuple[Charge, ...]:
@@ -103,45 +134,73 @@ class Compiled:
         """Whether the body must be read whole before evaluation."""
         return self._shape.judges_body
 
-    def evaluate(self, request: Request, action: str, facts: Facts, now: Instant) -> Evaluated:
+    @property
+    def bounds(self) -> Bounds | None:
+        """The most bytes of both bodies, where any constraint says so."""
+        return self._shape.bounds
+
+    def evaluate(
+        self,
+        request: Request,
+        action: str,
+        facts: Facts,
+        now: Instant,
+        issuer: "Issuer | None" = None,
+        agent: str = "",
+        issued_at: int | None = None,
+    ) -> Evaluated:
         """What the constraints say to this request: the first block ends it, a hold is remembered.
 
         Raises `ValueError` for a negative cost, which would give budget back.
         """
-        held: list[tuple[int, Hold]] | None = None
+        said: list[tuple[int, _Said]] | None = None
         steps = self._shape.steps
         if steps:
-            context = Context(request, action, facts, now)
+            context = Context(request, action, facts, now, issuer, agent, issued_at)
             for judge, value, place in steps:
                 outcome = judge(value, context)
                 if outcome is not None:
                     if isinstance(outcome, Refusal):
-                        return self._blocked(outcome, held or [], place)
-                    held = held or []
-                    held.append((place, outcome))
+                        return self._blocked(outcome, said or [], place)
+                    said = said or []
+                    said.append((place, outcome))
         passed = self._priced(facts.cost_cents)
-        if held is None:
+        if said is None:
             return passed
         return passed._replace(
-            holds=tuple(hold for _, hold in held), results=_with(self.results, held, "hold")
+            holds=_holds(said),
+            results=_with(self.results, said),
+            recalls=_recalls(said),
+            findings=_findings(said),
         )
 
-    def evaluate_all(self, request: Request, action: str, facts: Facts, now: Instant) -> Explained:
+    def evaluate_all(
+        self,
+        request: Request,
+        action: str,
+        facts: Facts,
+        now: Instant,
+        issuer: "Issuer | None" = None,
+        agent: str = "",
+        issued_at: int | None = None,
+    ) -> Explained:
         """What every constraint says to this request, for a person who asks why."""
-        context = Context(request, action, facts, now)
-        held: list[tuple[int, Hold]] = []
+        context = Context(request, action, facts, now, issuer, agent, issued_at)
+        said: list[tuple[int, _Said]] = []
         blocking: list[tuple[int, Refusal]] = []
         for judge, value, place in self._shape.steps:
             outcome = judge(value, context)
             if isinstance(outcome, Refusal):
                 blocking.append((place, outcome))
             elif outcome is not None:
-                held.append((place, outcome))
+                said.append((place, outcome))
         return Explained(
             refusals=tuple(refusal for _, refusal in blocking),
-            holds=tuple(hold for _, hold in held),
+            holds=_holds(said),
             charges=self._priced(facts.cost_cents).charges,
-            results=_with(_with(self.results, held, "hold"), blocking, "block"),
+            results=_with(_with(self.results, said), blocking),
+            recalls=_recalls(said),
+            findings=_findings(said),
         )
 
     def _priced(self, cost_cents: int) -> Evaluated:
@@ -172,9 +231,9 @@ class Compiled:
             self._prices.keep(cost_cents, known, _MAX_PRICES)
         return known
 
-    def _blocked(self, refusal: Refusal, held: list[tuple[int, Hold]], place: int) -> Evaluated:
-        results = _with(self.results[: place + 1], held, "hold")
-        return Evaluated(refusal, (), (), _with(results, [(place, refusal)], "block"))
+    def _blocked(self, refusal: Refusal, said: list[tuple[int, _Said]], place: int) -> Evaluated:
+        results = _with(self.results[: place + 1], said)
+        return Evaluated(refusal, (), (), _with(results, [(place, refusal)]))
 
 
 def compile_owed(owed: Iterable[Owed]) -> Compiled:
@@ -212,6 +271,8 @@ def _make_shape(sets: tuple[ConstraintSet, ...]) -> _Shape:
     steps = [_Step(_judge_unknown, key, place) for place, key in enumerate(unknown)]
     results = [_result(key, "allow") for key in unknown]
     charges: list[tuple[int, Charge]] = []
+    watches: list[tuple[int, Watch]] = []
+    most = {"request": UNBOUNDED, "response": UNBOUNDED}
     judges_body = False
     terms: set[str] = set()
     # Sorting is stable, so that equal keys stay in the order in which their sets are owed.
@@ -223,19 +284,28 @@ def _make_shape(sets: tuple[ConstraintSet, ...]) -> _Shape:
         ),
         key=lambda item: item[0].order,
     ):
+        if row.bounds:
+            most[row.bounds] = min(most[row.bounds], value)
         if row.judge is not None:
             steps.append(_Step(row.judge, value, len(results)))
             results.append(_result(row.key, "allow"))
             judges_body = judges_body or row.judges_body
+        elif row.watch is not None:
+            watches.extend([(subject, watch) for watch in row.watch(value, "")])
+            results.append(_result(row.key, "watch"))
         elif row.charge is not None:
             charges.extend([(subject, charge) for charge in row.charge(value, "")])
             results.append(_result(row.key, "charge"))
+        elif row.bounds:
+            results.append(_result(row.key, "bound"))
         elif row.key not in terms:
             terms.add(row.key)
             results.append(_result(row.key, "term"))
     return _Shape(
         tuple(steps),
         tuple(charges),
+        tuple(watches),
+        Bounds(**most) if min(most.values()) < UNBOUNDED else None,
         tuple(results),
         any(charge.kind == "spend" for _, charge in charges),
         judges_body,
@@ -257,11 +327,29 @@ def _judge_unknown(key: str, _context: Context) -> Refusal:
     return Refusal("constraint_unknown", "The gate has no such constraint.", key)
 
 
-def _with(results: Results, changed: list[tuple[int, Any]], result: str) -> Results:
-    changes = {place for place, _ in changed}
-    return tuple(
-        (key, result if place in changes else said) for place, (key, said) in enumerate(results)
-    )
+def _with(results: Results, said: Sequence[tuple[int, _Said | Refusal]]) -> Results:
+    changes = {place: _word(outcome) for place, outcome in said}
+    return tuple([(key, changes.get(place, as_is)) for place, (key, as_is) in enumerate(results)])
+
+
+def _word(outcome: _Said | Refusal) -> str:
+    if isinstance(outcome, Finding):
+        return outcome.result
+    if isinstance(outcome, Recall):
+        return "recall"
+    return "block" if isinstance(outcome, Refusal) else "hold"
+
+
+def _holds(said: Sequence[tuple[int, _Said]]) -> tuple[Hold, ...]:
+    return tuple([outcome for _, outcome in said if isinstance(outcome, Hold)])
+
+
+def _recalls(said: Sequence[tuple[int, _Said]]) -> tuple[Recall, ...]:
+    return tuple([outcome for _, outcome in said if isinstance(outcome, Recall)])
+
+
+def _findings(said: Sequence[tuple[int, _Said]]) -> tuple[Finding, ...]:
+    return tuple([outcome for _, outcome in said if isinstance(outcome, Finding)])
 
 
 def _rate_limited(key: str, retry_after_s: int | None) -> Refusal:

@@ -57,6 +57,7 @@ _RESOURCE_NOT_ALLOWED = _forbidden(
 )
 _IP_NOT_ALLOWED = _forbidden(IP_ALLOWLIST, "The client's address is not among those allowed.")
 _MODEL_UNKNOWN = _forbidden(MODEL_ALLOWLIST, "The agent's model is not known to the gate.")
+_MODEL_NOT_ALLOWED = _forbidden(MODEL_ALLOWLIST, "The agent's model is not among those allowed.")
 
 
 # Values: what forbids is one list, what allows is a conjunction of lists.
@@ -209,8 +210,11 @@ def _judge_ip_allowlist(lists: tuple[Networks, ...], context: Context) -> Refusa
     return None
 
 
-def _judge_model_allowlist(_models: frozenset[str], _context: Context) -> Refusal:
-    return _MODEL_UNKNOWN
+def _judge_model_allowlist(models: frozenset[str], context: Context) -> Refusal | None:
+    model = context.facts.model
+    if model is None:
+        return _MODEL_UNKNOWN
+    return None if model in models else _MODEL_NOT_ALLOWED
 
 
 _FORBIDS = "the union"
@@ -352,9 +356,13 @@ ROWS = (
         parse=_names,
         merge=_intersection,
         value="a list of model names",
-        refuses="always: no passport format of this version says which model an agent runs",
+        refuses="the model that the passport names is not listed, or it names none",
         merging="the intersection",
         example=["model-a"],
+        note=(
+            "Formats that name a model are a later step; until then no passport of this version"
+            " satisfies it."
+        ),
         judge=_judge_model_allowlist,
     ),
 )

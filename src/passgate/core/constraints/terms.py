@@ -5,15 +5,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from passgate.core.constraints.base import Constraint
-from passgate.core.constraints.values import count, text
+from passgate.core.constraints.values import count, currency, text
 from passgate.core.pricing import CURRENCY, FEE, FREE_CALLS, PER_CALL, PER_MINUTE, RECIPIENT, WHOLE
-
-
-def _currency(raw: object) -> str:
-    code = text(raw)
-    if len(code) != 3 or not (code.isascii() and code.isalpha() and code.isupper()):
-        raise ValueError("must be a currency of ISO 4217: three capital letters, such as EUR")
-    return code
 
 
 def _basis_points(raw: object) -> int:
@@ -65,7 +58,7 @@ ROWS: Final = (
     _term("core:pricing:subscription_cents", 82, count, _COUNT + " of minor units", 4900),
     _term("core:pricing:model", 83, text, "a text", "per_call"),
     replace(
-        _term(CURRENCY, 84, _currency, "a currency of ISO 4217", "EUR"),
+        _term(CURRENCY, 84, currency, "a currency of ISO 4217", "EUR"),
         note=(
             "The currency of the catalog's prices: a request that declares another one is refused"
             " (`constraint_violated`)." + _OF_CATALOG

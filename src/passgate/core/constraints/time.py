@@ -11,12 +11,13 @@ from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from passgate.core.constraints.base import Constraint, Context
-from passgate.core.constraints.values import items, members, texts
+from passgate.core.constraints.values import duration_s, items, members, texts
 from passgate.core.reasons import Refusal
 from passgate.core.rfc3339 import parse_instant
 
 OPERATING_HOURS = "core:time:operating_hours"
 BLACKOUT_WINDOWS = "core:time:blackout_windows"
+MAX_AGE = "core:time:max_age"
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
@@ -26,6 +27,7 @@ _WHOLE_DAY = 1440
 _FIRST_WEEKDAY = 3
 
 _CLOSED = Refusal("constraint_violated", "The request came outside the hours.", OPERATING_HOURS)
+_TOO_OLD = Refusal("constraint_violated", "The passport was issued too long ago.", MAX_AGE)
 _BLACKOUT = Refusal("constraint_violated", "No request may come at this time.", BLACKOUT_WINDOWS)
 
 
@@ -173,6 +175,13 @@ def _judge_blackout_windows(windows: Windows, context: Context) -> Refusal | Non
     return None
 
 
+def _judge_max_age(most_s: int, context: Context) -> Refusal | None:
+    issued_at = context.issued_at
+    if issued_at is None or context.now.wall - issued_at > most_s:
+        return _TOO_OLD
+    return None
+
+
 _SPAN_NOTE = (
     "`days` are those on which a span starts (default: all), `zone` a name of the IANA database"
     " (default: UTC). From is inside, to is not; a to before its from is on the next day. Clocks"
@@ -214,6 +223,21 @@ ROWS = (
         ],
         note=_SPAN_NOTE,
         judge=_judge_blackout_windows,
+    ),
+    Constraint(
+        key=MAX_AGE,
+        order=12,
+        parse=duration_s,
+        merge=min,
+        value="a duration such as `12h`, from `1s` to `366d`",
+        refuses="the passport was issued longer ago than this (its `iat`), or there is none",
+        merging="the least",
+        example="12h",
+        note=(
+            "Exactly this old passes. A delegated passport is as old as the oldest above it, so that"
+            " handing on makes nothing younger. A passport from the future is judged by check 7."
+        ),
+        judge=_judge_max_age,
     ),
 )
 """The rows of this family."""

@@ -42,6 +42,14 @@ def text(raw: object) -> str:
     return raw
 
 
+def currency(raw: object) -> str:
+    """A currency of ISO 4217: three capital letters."""
+    code = text(raw)
+    if len(code) != 3 or not (code.isascii() and code.isalpha() and code.isupper()):
+        raise ValueError("must be a currency of ISO 4217: three capital letters, such as EUR")
+    return code
+
+
 def items(raw: object) -> list[object]:
     """A list of at most 1,024 entries; a single value is not taken for a list of one."""
     if not isinstance(raw, list | tuple):

@@ -5,8 +5,24 @@ from typing import Any
 import pytest
 from tests.support.asked import asked
 
-from passgate.core.constraints import compile_owed, parse_constraints, refusal_for
-from passgate.core.constraints.base import Charge, Constraint, ConstraintSet, Hold
+from passgate.core.constraints import (
+    CONSTRAINTS,
+    compile_owed,
+    parse_constraints,
+    refusal_for,
+)
+from passgate.core.constraints.base import (
+    UNBOUNDED,
+    Bounds,
+    Charge,
+    Constraint,
+    ConstraintSet,
+    Finding,
+    Hold,
+    Outcome,
+    Recall,
+    Watch,
+)
 from passgate.core.constraints.evaluation import Compiled, Evaluated
 from passgate.core.constraints.subjects import subject_of_agent, subject_of_passport
 from passgate.core.facts import NO_FACTS, Facts
@@ -85,7 +101,8 @@ def test_a_block_beats_a_hold_that_came_before() -> None:
     assert found.refusal == Refusal(
         "constraint_violated", "The request would write, and may only read.", READ_ONLY
     )
-    assert found[1:] == ((), (), ((MINUTE, "charge"), (REQUIRED, "hold"), (READ_ONLY, "block")))
+    assert (found.holds, found.charges) == ((), ())
+    assert found.results == ((MINUTE, "charge"), (REQUIRED, "hold"), (READ_ONLY, "block"))
 
 
 def test_every_hold_is_remembered_with_its_charges() -> None:
@@ -263,3 +280,78 @@ def test_a_set_made_by_hand_is_evaluated_as_one_that_was_read() -> None:
     plan = compile_owed([(PASSPORT, ConstraintSet({MINUTE: 3}))])
 
     assert plan.charges == compiled((PASSPORT, {MINUTE: 3})).charges
+
+
+def a_row(key: str, order: int, outcome: Outcome = None, **more: Any) -> Constraint:
+    """A row that says the same to every request."""
+    judge = (lambda _value, _context: outcome) if outcome is not None else None
+    return Constraint(
+        key, order, lambda raw: raw, min, "a value", "never", "any", 1, judge=judge, **more
+    )
+
+
+def test_what_is_remembered_or_found_is_told_beside_the_charges(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Recalls and findings neither stop nor hold, and the results name them."""
+    mark = Charge("total/total/x", "total", "total", 1, 9, "x:recall")
+    recall = Recall("x:recall", "Who is this?", (mark,))
+    finding = Finding("x:find", "redact", (("card", 1),), b"{}")
+    monkeypatch.setitem(CONSTRAINTS, "x:recall", a_row("x:recall", 1, recall))
+    monkeypatch.setitem(CONSTRAINTS, "x:find", a_row("x:find", 2, finding, judges_body=True))
+    plan = compile_owed([(PASSPORT, ConstraintSet({"x:recall": 1, "x:find": 1, MINUTE: 5}))])
+
+    found = evaluated(plan)
+    explained = plan.evaluate_all(asked(), "api:search", NO_FACTS, NOW)
+
+    assert plan.judges_body
+    assert (found.refusal, found.holds, len(found.charges)) == (None, (), 1)
+    assert (found.recalls, found.findings) == ((recall,), (finding,))
+    assert found.results == (("x:recall", "recall"), ("x:find", "redact"), (MINUTE, "charge"))
+    assert explained[1:] == found[1:]
+
+
+def test_paces_are_watched_for_each_subject(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watch is named once for each subject, and never stops a request by itself."""
+    row = a_row("x:watch", 1, watch=lambda n, subject: (Watch("x:watch", subject, n, 300, 1800),))
+    monkeypatch.setitem(CONSTRAINTS, "x:watch", row)
+    plan = compile_owed(
+        [(PASSPORT, ConstraintSet({"x:watch": 3})), (AGENT, ConstraintSet({"x:watch": 2}))]
+    )
+
+    assert plan.watches == (
+        Watch("x:watch", PASSPORT, 3, 300, 1800),
+        Watch("x:watch", AGENT, 2, 300, 1800),
+    )
+    assert evaluated(plan).results == (("x:watch", "watch"), ("x:watch", "watch"))
+    assert compile_owed([]).watches == ()
+
+
+def test_the_least_bounds_are_owed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds of several subjects come to the least of each body."""
+    monkeypatch.setitem(CONSTRAINTS, "x:in", a_row("x:in", 1, bounds="request"))
+    monkeypatch.setitem(CONSTRAINTS, "x:out", a_row("x:out", 2, bounds="response"))
+    one, other = ConstraintSet({"x:in": 7, "x:out": 9}), ConstraintSet({"x:in": 5})
+
+    assert compile_owed([(PASSPORT, one), (AGENT, other)]).bounds == Bounds(5, 9)
+    assert compile_owed([(AGENT, other)]).bounds == Bounds(5, UNBOUNDED)
+    assert compile_owed([]).bounds is None
+    assert compile_owed([(AGENT, other)]).results == (("x:in", "bound"),)
+
+
+@pytest.mark.parametrize(
+    ("recent", "before", "over_s", "too_fast"),
+    [
+        (11, 20, 1800, True),
+        (10, 20, 1800, False),
+        (1000, 19, 1800, False),
+        (60, 20, 300, False),
+        (61, 20, 300, True),
+    ],
+    ids=["faster", "exactly so fast", "too little known", "young and exactly", "young and faster"],
+)
+def test_a_pace_is_exceeded_strictly(recent: int, before: int, over_s: int, too_fast: bool) -> None:
+    """A rate is too fast above factor times the one before, of which 20 requests must be known."""
+    watch = Watch("x:watch", PASSPORT, 3, 300, 1800)
+
+    assert watch.exceeded(recent, before, over_s) is too_fast
