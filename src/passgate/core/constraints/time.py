@@ -234,8 +234,8 @@ ROWS = (
         merging="the least",
         example="12h",
         note=(
-            "Exactly this old passes. A delegated passport is as old as the oldest above it, so that"
-            " handing on makes nothing younger. A passport from the future is judged by check 7."
+            "Exactly this old passes. A delegated passport is as old as the oldest above it: to"
+            " hand it on makes nothing younger. One from the future is judged by check 7."
         ),
         judge=_judge_max_age,
     ),
