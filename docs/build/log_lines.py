@@ -147,6 +147,12 @@ KINDS = (
                 "Bytes of the request's body that were passed on, if any; after a 101, all from the client.",
                 always=False,
             ),
+            Field(
+                "cost_correction",
+                "text",
+                "What became of the upstream's word on the cost: `applied`; `clamped` (above what was reserved), `malformed` (not digits, or not once) or `ignored` (in an answer of 5xx, or one that was not whole), which leave the cost as it was.",
+                always=False,
+            ),
             Field("decision_id", "text", "That of the decision."),
             Field("ms", "integer", "Milliseconds from the decision to the end."),
             Field(
@@ -157,14 +163,20 @@ KINDS = (
             Field(
                 "reason_code",
                 "text",
-                "Of `upstream_failed`, why: `upstream_unreachable`, `upstream_bad_response`, `upgrade_unsupported`, `upstream_timeout` or `overloaded`. The client was told it, unless the answer had begun; a tunnel has none.",
+                "Of `cut`, what the next minute lacked: `budget_exhausted`, or another reason of check 14, 15 or 16. Of `upstream_failed`, why: `upstream_unreachable`, `upstream_bad_response`, `upgrade_unsupported`, `upstream_timeout` or `overloaded`. The client was told it, unless the answer had begun; a tunnel has none.",
+                always=False,
+            ),
+            Field(
+                "platform_fee_cents",
+                "integer",
+                "The platform's fee on `settled_cents`, where the catalog states one.",
                 always=False,
             ),
             Field("released", "true or false", "Whether its charges were given back."),
             Field(
                 "settled_cents",
                 "integer",
-                "What it cost in the end, where it was charged.",
+                "What it cost in the end, where it was sent upstream and cost or charged anything.",
                 always=False,
             ),
             Field(

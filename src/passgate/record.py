@@ -55,6 +55,7 @@ class Record:
     ms: int
     settled_cents: int | None
     released: bool
+    cost_correction: str  # applied | clamped | malformed | ignored, where the upstream stated one
 
     def __init__(
         self,
@@ -92,6 +93,7 @@ class Record:
         ms: int = 0,
         settled_cents: int | None = None,
         released: bool = False,
+        cost_correction: str = "",
     ) -> None:
         self.decision_id = decision_id
         self.at = at
@@ -127,3 +129,4 @@ class Record:
         self.ms = ms
         self.settled_cents = settled_cents
         self.released = released
+        self.cost_correction = cost_correction

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from typing import Final
 
 from passgate.core.constraints.base import Charge
+from passgate.core.pricing import fee_cents
 from passgate.record import Record
 
 BOUNDS: Final[tuple[float, ...]] = (
@@ -41,6 +42,8 @@ class Tally:
         self.charges: dict[str, int] = {}
         self.reloads: dict[str, int] = {"ok": 0, "refused": 0}
         self.checks = 0
+        self.settled_cents = 0
+        self.fee_cents = 0
         self.decision_seconds = Histogram()
         self.upstream_seconds = Histogram()
         self.request_seconds = Histogram()
@@ -58,6 +61,12 @@ class Tally:
         key = (record.decision, record.reason_code, action)
         requests = self.requests
         requests[key] = requests.get(key, 0) + 1
+
+    def settled(self, cents: int, fee_basis_points: int) -> None:
+        """Adds up what a request has cost in the end, and the platform's fee on it."""
+        self.settled_cents += cents
+        if fee_basis_points:
+            self.fee_cents += fee_cents(cents, fee_basis_points)
 
     def charged(self, charges: tuple[Charge, ...]) -> None:
         """Counts charges that were reserved."""

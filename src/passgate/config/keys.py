@@ -557,10 +557,9 @@ KEYS: Final[tuple[Key, ...]] = (
     ),
     Key(
         "actions.routes[].cost_from_upstream",
-        ANYTHING,
-        None,
-        "Let the upstream correct the cost.",
-        lacks="costs that the upstream corrects",
+        A_BOOL,
+        False,
+        "Let the upstream lower the cost, by X-Passport-Cost-Cents in its answer.",
     ),
     Key(
         "actions.routes[].idempotent",

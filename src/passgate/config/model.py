@@ -218,6 +218,7 @@ class RouteConfig:
     domain: str | None
     resource: str | None
     currency: str | None
+    cost_from_upstream: bool
     require: tuple[str, ...]
     redact: tuple[str, ...]
     line: int = field(default=0, compare=False)

@@ -80,6 +80,7 @@ def make_route_of(index: int, route: RouteConfig) -> Route:
         domain=route.domain,
         resource=route.resource,
         currency=route.currency,
+        cost_from_upstream=route.cost_from_upstream,
         require=route.require,
         redact=route.redact,
     )

@@ -33,6 +33,7 @@ class Route:
 
     `index` is its place in the file. `cost` is a fixed number of cents, a source, or None. `names`
     are the path's parameters as (position of the segment, name); `redact` those that a log hides.
+    With `cost_from_upstream` the upstream's answer may lower the cost.
     `name` is the route as its configuration spells it.
     """
 
@@ -46,6 +47,7 @@ class Route:
     domain: Source | None = None
     resource: Source | None = None
     currency: Source | None = None
+    cost_from_upstream: bool = False
     require: frozenset[str] = frozenset()
     redact: tuple[str, ...] = ()
     names: tuple[tuple[int, str], ...] = ()
@@ -91,6 +93,7 @@ def make_route(
     domain: str | None = None,
     resource: str | None = None,
     currency: str | None = None,
+    cost_from_upstream: bool = False,
     require: Iterable[str] = (),
     redact: Iterable[str] = (),
 ) -> Route:
@@ -140,6 +143,7 @@ def make_route(
         action,
         cost,
         **declared,
+        cost_from_upstream=cost_from_upstream,
         require=needed,
         redact=hidden,
         names=names,

@@ -16,10 +16,12 @@ import msgspec
 from passgate.core.constraints.base import Charge
 from passgate.core.generations import Generations
 from passgate.core.passport import Passport
+from passgate.core.pricing import fee_cents
 from passgate.log.canonical import GREATEST_INT, canonical
 from passgate.record import Record
 
 VERSION: Final = 1
+_WITH_REASON: Final = frozenset(("upstream_failed", "cut"))
 
 KINDS: Final = frozenset(
     (
@@ -231,12 +233,19 @@ class Lines:
     def outcome(self, record: Record, seq: int) -> bytes:
         """The line of what became of a request, at the time when it ended."""
         quotes = 28  # four strings and six other members
-        settled = ""
+        settled = fee = corrected = ""
         if record.settled_cents is not None:
             settled = f',"settled_cents":{record.settled_cents}'
             quotes += 2
+            if record.fee_basis_points:
+                cents = fee_cents(record.settled_cents, record.fee_basis_points)
+                fee = f',"platform_fee_cents":{cents}'
+                quotes += 2
+        if record.cost_correction:
+            corrected = f',"cost_correction":"{record.cost_correction}"'
+            quotes += 4
         reason = ""
-        if record.outcome == "upstream_failed" and record.reason_code:
+        if record.outcome in _WITH_REASON and record.reason_code:
             reason = f',"reason_code":"{record.reason_code}"'
             quotes += 4
         received = ""
@@ -248,8 +257,9 @@ class Lines:
             self._turn(millis // 1000)
         moment = f"{self._second_text}{_MILLIS[millis % 1000]}"
         text = (
-            f'{{"bytes":{record.bytes_out}{received},"decision_id":"{record.decision_id}"'
-            f',"kind":"outcome","ms":{record.ms},"outcome":"{record.outcome}"{reason}'
+            f'{{"bytes":{record.bytes_out}{received}{corrected}'
+            f',"decision_id":"{record.decision_id}"'
+            f',"kind":"outcome","ms":{record.ms},"outcome":"{record.outcome}"{fee}{reason}'
             f',"released":{"true" if record.released else "false"},"seq":{seq}{settled}'
             f',"status":{record.status},"time":"{moment}","v":1}}'
         )
@@ -269,6 +279,11 @@ class Lines:
             members["reason_code"] = record.reason_code
         if record.settled_cents is not None:
             members["settled_cents"] = record.settled_cents
+            if record.fee_basis_points:
+                cents = fee_cents(record.settled_cents, record.fee_basis_points)
+                members["platform_fee_cents"] = cents
+        if record.cost_correction:
+            members["cost_correction"] = record.cost_correction
         if record.bytes_in:
             members["bytes_in"] = record.bytes_in
         return _general("outcome", seq, moment, members)

@@ -364,6 +364,7 @@ class Case:
             reservation,
             self.now.boot,
             record.enforced,
+            plan.route is not None and plan.route.cost_from_upstream,
         )
 
     def _failed(self) -> Answer:

@@ -4,6 +4,7 @@ from typing import Final
 
 from passgate.core.headers import drop_from_trailers
 from passgate.proxy.grammar import BREAKS_LINE, CHUNK_LINE, FIELD_LINE
+from passgate.proxy.stated_cost import COST, also_stated
 
 _LINE_BYTES: Final = 256  # a chunk's size line with its extensions
 _EXTENSION_BYTES: Final = 4096  # all of these extensions of one body
@@ -16,9 +17,10 @@ class ChunkedReader:
     """Turns the bytes of one chunked body into its data.
 
     `feed` gives the data in what arrived. Afterwards `done` says whether the body ended, with what
-    came behind it in `rest` and its field lines in `trailers`; `fault` is a sentence once the
-    coding was violated, and `too_large` is true once the data passed `limit` bytes. Faulty input
-    gives no data, and nothing more may be fed after a fault or the end.
+    came behind it in `rest` and its field lines in `trailers`, but for what they say of the cost,
+    which is in `cost`; `fault` is a sentence once the coding was violated, and `too_large` is true
+    once the data passed `limit` bytes. Faulty input gives no data, and nothing more may be fed
+    after a fault or the end.
 
     Extensions are checked and dropped (RFC 9112 section 7.1.1 lets a recipient ignore them), and
     limited as a whole, since a flood of them costs reading and carries nothing. With
@@ -35,6 +37,7 @@ class ChunkedReader:
         "_state",
         "_strict_trailers",
         "_total",
+        "cost",
         "done",
         "fault",
         "rest",
@@ -56,6 +59,7 @@ class ChunkedReader:
         self.fault = ""
         self.rest = b""
         self.trailers: list[tuple[bytes, bytes]] = []
+        self.cost = b""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The pieces of the body's data that `data` completes, in order."""
@@ -139,10 +143,13 @@ class ChunkedReader:
                 match = FIELD_LINE.match(data, at, end)
                 if match is None:
                     return self._fail("A trailer is malformed.")
-                if not drop_from_trailers(match[1].lower()):
+                name = match[1].lower()
+                if not drop_from_trailers(name):
                     self.trailers.append((match[1], match[2].strip(b" \t")))
                 elif self._strict_trailers:
                     return self._fail("A trailer is not allowed.")
+                elif name == COST:
+                    self.cost = also_stated(self.cost, match[2].strip(b" \t"))
                 at = match.end()
         self.done = True
         self.rest = data[end + 2 :]

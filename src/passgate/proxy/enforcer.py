@@ -18,6 +18,7 @@ from passgate.proxy.assertion import Assertions
 from passgate.proxy.case import Case
 from passgate.proxy.endpoints import Endpoints
 from passgate.proxy.refusals import render
+from passgate.proxy.settling import settle
 from passgate.proxy.steps import Answer, Forward, Step
 from passgate.proxy.world import World
 from passgate.record import Record
@@ -89,14 +90,15 @@ class Enforcer:
         now = self.clock()
         record = forward.record
         reservation = forward.reservation
-        if reservation is not None and reservation.open:
+        if sent:
             # Once a byte was sent the upstream may have acted, so nothing is given back.
-            if sent:
-                self.ledger.settle(reservation, None, now)
-                record.settled_cents = record.cost_cents
-            else:
-                self.ledger.release(reservation, now)
-                record.released = True
+            if reservation is not None or record.cost_cents:
+                settle(forward, self.ledger, now, status, outcome)
+                if record.settled_cents:
+                    self.tally.settled(record.settled_cents, record.fee_basis_points)
+        elif reservation is not None and reservation.open:
+            self.ledger.release(reservation, now)
+            record.released = True
         self.inflight -= 1
         elapsed = now.boot - record.at.boot
         record.outcome = outcome

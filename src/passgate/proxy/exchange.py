@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from passgate.proxy.client_side import ClientSide
 from passgate.proxy.request_head import CHUNKED, RequestHead
 from passgate.proxy.response_head import ResponseHead
+from passgate.proxy.stated_cost import also_stated
 from passgate.proxy.steps import Answer, Forward
 from passgate.proxy.upstream_http1 import UpstreamConnection
 from passgate.proxy.upstream_side import UpstreamSide
@@ -278,9 +279,16 @@ class Exchange:
         if head.status != 100:
             self._client.interim(head)
 
+    def cost_stated(self, value: bytes) -> None:
+        """The final answer says what the request has cost, in its head or its trailers."""
+        forward = self._forward
+        forward.stated_cost = also_stated(forward.stated_cost, value)
+
     def answer(self, head: ResponseHead, data: bytes, *, whole: bool) -> None:
         """The final answer's head came, with the first of its body; `whole`: and with the last."""
         self._status = head.status
+        if head.cost:
+            self.cost_stated(head.cost)
         self._bytes_out = len(data)
         if whole:
             # The connection may carry another exchange already: a client that does not keep up

@@ -11,6 +11,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from passgate.core.headers import connection_names, drop_from_response
 from passgate.proxy.grammar import DIGITS, RESPONSE_HEAD
+from passgate.proxy.stated_cost import COST, also_stated
 
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
@@ -23,6 +24,7 @@ _CONNECTION: Final = 4
 _UPGRADE: Final = 5
 _DATE: Final = 6
 _TRAILER: Final = 7
+_COST: Final = 8
 _KINDS: Final = {
     b"content-length": _LENGTH,
     b"transfer-encoding": _CODING,
@@ -30,6 +32,7 @@ _KINDS: Final = {
     b"upgrade": _UPGRADE,
     b"date": _DATE,
     b"trailer": _TRAILER,
+    COST: _COST,
 }
 # What becomes of a header, by its name as it is spelt: upstreams use few names, so lowering and
 # comparing is done once for each. Bounded, since an upstream chooses them.
@@ -53,7 +56,8 @@ class ResponseHead:
 
     `lines` are the status line and the end-to-end headers, without framing. `length` is the
     declared length in bytes, `CHUNKED` or `UNTIL_CLOSE`. `dated` says whether a Date is among the
-    lines. `keepalive` is about the upstream's connection.
+    lines. `keepalive` is about the upstream's connection. `cost` is what the answer says of its
+    cost, b"" where it says nothing.
     """
 
     status: int
@@ -63,6 +67,7 @@ class ResponseHead:
     dated: bool
     upgrade: bytes
     trailer: bytes
+    cost: bytes
 
 
 class ResponseReader:
@@ -130,6 +135,7 @@ class ResponseReader:
         dated = False
         upgrade = b""
         trailer = b""
+        cost = b""
         connection: list[bytes] = []
         for kind, value in odd:
             if kind == _DATE:
@@ -147,6 +153,8 @@ class ResponseReader:
                 connection.append(value)
             elif kind == _UPGRADE:
                 upgrade = upgrade + b", " + value if upgrade else value
+            elif kind == _COST:
+                cost = also_stated(cost, value.strip(b" \t"))
             else:
                 trailer = trailer + b", " + value if trailer else value
         if coded:
@@ -168,6 +176,7 @@ class ResponseReader:
             dated,
             upgrade.strip(b" \t"),
             trailer.strip(b" \t"),
+            cost,
         )
 
 

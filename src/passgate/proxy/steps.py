@@ -27,8 +27,9 @@ class Forward:
     Host, end-to-end headers, the gate's own headers, each line ending in CRLF; the connection adds
     framing (`Content-Length` or `Transfer-Encoding`), `Connection`, `Upgrade` and the blank line.
     `answer_headers` are lines to put into the final answer. `body` is the judged body to send
-    exactly as it is, or None where the body streams. `reservation`, `sent_at` (by the boot clock)
-    and `recorded` are the enforcer's own.
+    exactly as it is, or None where the body streams. `stated_cost` is what the upstream's answer
+    says of its cost, as `stated_cost.also_stated` puts it together; `correctable` whether it may.
+    `reservation`, `sent_at` (by the boot clock) and `recorded` are the enforcer's own.
     """
 
     head: bytes
@@ -38,6 +39,8 @@ class Forward:
     reservation: Reservation | None
     sent_at: float
     recorded: bool
+    correctable: bool
+    stated_cost: bytes
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Forward:
         reservation: Reservation | None = None,
         sent_at: float = 0.0,
         recorded: bool = True,
+        correctable: bool = False,
     ) -> None:
         self.head = head
         self.answer_headers = answer_headers
@@ -56,6 +60,8 @@ class Forward:
         self.reservation = reservation
         self.sent_at = sent_at
         self.recorded = recorded
+        self.correctable = correctable
+        self.stated_cost = b""
 
 
 @dataclass(frozen=True, slots=True)

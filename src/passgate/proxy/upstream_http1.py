@@ -302,6 +302,8 @@ class UpstreamConnection(UpstreamSide):
         elif chunks.done:
             self._chunks = None
             self._settle(exchange, clean=not chunks.rest)
+            if chunks.cost:
+                exchange.cost_stated(chunks.cost)
             exchange.answer_ended(b"".join(pieces), chunks.trailers)
         elif pieces:
             # One piece out for all that came in: the upstream's chunk bounds mean nothing.

@@ -242,10 +242,14 @@ class Http2Upstream(Http2Frames):
     def _take_trailers(self) -> None:
         exchange = self._exchange
         assert exchange is not None
-        trailers = read_trailers(self._framing.blocks.taken)
-        if trailers is None or (self._state == _BODY and self._left > 0):
+        found = read_trailers(self._framing.blocks.taken)
+        if found is None or (self._state == _BODY and self._left > 0):
             self._unusable()
-        elif self._state == _BODILESS:
+            return
+        trailers, cost = found
+        if cost:
+            exchange.cost_stated(cost)
+        if self._state == _BODILESS:
             self._end_bodiless(exchange)
         else:
             self._settle(exchange)

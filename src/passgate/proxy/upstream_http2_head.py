@@ -17,6 +17,7 @@ from passgate.proxy.http2_request import (
     answer_fields,
 )
 from passgate.proxy.response_head import ResponseHead, ResponseReader
+from passgate.proxy.stated_cost import COST, also_stated
 
 _STATUS: Final = re.compile(rb"[1-5][0-9][0-9]")
 _FIELD_OVERHEAD: Final = 32  # RFC 9113 section 6.5.2
@@ -90,12 +91,13 @@ def read_answer(
     return head
 
 
-def read_trailers(fields: Fields) -> list[tuple[bytes, bytes]] | None:
-    """The trailers that may be passed on, without those that must not be; None for malformed ones.
+def read_trailers(fields: Fields) -> tuple[list[tuple[bytes, bytes]], bytes] | None:
+    """The trailers that may be passed on, and what they say of the cost; None for malformed ones.
 
     As over HTTP/1.1 (RFC 9110 section 6.5.1, RFC 9113 section 8.1).
     """
     kept = []
+    cost = b""
     for name, value in fields:
         if FIELD_NAME.fullmatch(name) is None or FIELD_VALUE.fullmatch(value) is None:
             return None
@@ -103,4 +105,6 @@ def read_trailers(fields: Fields) -> list[tuple[bytes, bytes]] | None:
             return None
         if not drop_from_trailers(name):
             kept.append((name, value))
-    return kept
+        elif name == COST:
+            cost = also_stated(cost, value)
+    return kept, cost

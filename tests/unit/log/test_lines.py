@@ -129,6 +129,8 @@ def test_an_outcome_line_says_why_the_upstream_failed(lines: Lines) -> None:
     """The reason that the client was told is in the line, and only where the upstream failed."""
     failed = record(outcome="upstream_failed", reason_code="upstream_timeout")
     assert read(lines.outcome(failed, 3))["reason_code"] == "upstream_timeout"
+    cut = record(outcome="cut", reason_code="budget_exhausted")
+    assert read(lines.outcome(cut, 3))["reason_code"] == "budget_exhausted"
     for other in (
         record(outcome="upstream_failed", reason_code=""),
         record(outcome="completed", reason_code="upstream_timeout"),
@@ -339,3 +341,26 @@ def test_what_came_before_changes_no_line(lines: Lines, changes: dict[str, Any])
     assert line == Lines("gate_lab", KEY).decision(entry, 2)
     assert line == lines._decision_slowly(entry, 2)
     read(line)
+
+
+@pytest.mark.parametrize("decision_id", ["att_1", 'att_"'])
+def test_an_outcome_tells_the_fee_and_what_the_upstream_said(
+    lines: Lines, decision_id: str
+) -> None:
+    """The fee is on what was settled, rounded up; written either way, it is the same line."""
+    found = read(
+        lines.outcome(
+            record(
+                decision_id=decision_id,
+                settled_cents=9007199254740991,
+                fee_basis_points=9999,
+                cost_correction="clamped",
+            ),
+            3,
+        )
+    )
+    assert found["platform_fee_cents"] == 9006298534815517
+    assert found["settled_cents"] == 9007199254740991
+    assert found["cost_correction"] == "clamped"
+    unpaid = read(lines.outcome(record(settled_cents=None, fee_basis_points=5), 3))
+    assert "platform_fee_cents" not in unpaid

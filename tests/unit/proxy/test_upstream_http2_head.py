@@ -115,7 +115,10 @@ def test_trailers() -> None:
     """Those that must not be there are left out, malformed ones spoil the answer."""
     kept = [(b"grpc-status", b"0"), (b"x-raw-bin", b"AP8")]
     forged = [(b"x-passport-id", b"1"), (b"content-length", b"1"), (b"passport-decision", b"x")]
-    assert read_trailers([*kept, *forged]) == kept
+    assert read_trailers([*kept, *forged]) == (kept, b"")
+    cost = (b"x-passport-cost-cents", b"7")
+    assert read_trailers([*kept, cost]) == (kept, b"7")
+    assert read_trailers([cost, *kept, cost]) == (kept, b"7,7")
     for field in (
         (b":status", b"200"),
         (b"X", b"y"),

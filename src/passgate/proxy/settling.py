@@ -1,0 +1,23 @@
+"""What a request that was sent upstream has cost after all, and how its reservation ends."""
+
+from passgate.core.instant import Instant
+from passgate.ledger.protocol import Ledger
+from passgate.proxy.stated_cost import corrected
+from passgate.proxy.steps import Forward
+
+
+def settle(forward: Forward, ledger: Ledger, now: Instant, status: int, outcome: str) -> None:
+    """Settles what `forward` reserved, and puts what it cost into its record.
+
+    That is all of it, once a byte was sent: a time-out, a reset, a 5xx and an agent that hung up
+    change nothing. Only a whole answer of an upstream that may correct the cost lowers it.
+    """
+    record = forward.record
+    reserved = cents = record.cost_cents
+    if forward.stated_cost and forward.correctable:
+        counts = outcome == "completed" and 200 <= status < 500
+        cents, record.cost_correction = corrected(reserved, forward.stated_cost, counts=counts)
+    record.settled_cents = cents
+    reservation = forward.reservation
+    if reservation is not None and reservation.open:
+        ledger.settle(reservation, cents if cents < reserved else None, now)
