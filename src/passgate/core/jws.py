@@ -22,12 +22,15 @@ REVOCATIONS_TYPES = frozenset({"revocations+jwt"})
 MAX_NAME_BYTES = 256
 """The most that `kid`, and any other name of something, may have, in UTF-8."""
 
-_ALGORITHMS = frozenset({"EdDSA", "Ed25519"})  # RFC 8037, and its full name of RFC 9864
+ED25519 = frozenset({"EdDSA", "Ed25519"})
+"""The names of the native format's algorithm: of RFC 8037, and the full one of RFC 9864."""
+
 _HEADER_MEMBERS = frozenset({"alg", "typ", "kid"})
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _FROM_STANDARD = bytes.maketrans(b"+/", b"-_")
 _SIGNATURE_CHARACTERS = 86  # 64 bytes
+_RSA_CHARACTERS = range(342, 1367)  # 2048 to 8192 bits
 _PIECE_CHARACTERS = 256 * 1024  # whole groups of four, so that each piece decodes by itself
 # By length modulo 4: padding, and what the last character may be so that its unused bits are zero
 # (RFC 4648 section 3.5). A remainder of 1 encodes no whole byte.
@@ -47,8 +50,12 @@ class UnsupportedError(ValueError):
 
 
 class Jws(NamedTuple):
-    """The parts of a compact JWS, nothing of it believed yet. `claims` is the decoded payload."""
+    """The parts of a compact JWS, nothing of it believed yet. `claims` is the decoded payload.
 
+    `alg` is what the header says; which algorithm verifies is the key's to say.
+    """
+
+    alg: str
     kid: str
     typ: str
     claims: dict[str, Any]
@@ -57,8 +64,8 @@ class Jws(NamedTuple):
     signature: bytes
 
 
-def read(text: bytes, types: frozenset[str]) -> Jws:
-    """The parts of `text`, whose `typ` is one of `types` ("" in it: may be absent).
+def read(text: bytes, types: frozenset[str], algorithms: frozenset[str] = ED25519) -> Jws:
+    """The parts of `text`: `typ` is one of `types` ("" in it: may be absent), `alg` as accepted.
 
     The signature is *not* verified here: that takes `passgate.core.ed25519` and a key. The
     caller limits the length. Raises `MalformedError`, or `UnsupportedError` where another
@@ -68,13 +75,21 @@ def read(text: bytes, types: frozenset[str]) -> Jws:
     if text.translate(None, _ALPHABET) != b"..":
         raise MalformedError("A compact JWS is three parts of base64url, joined by dots.")
     head, body, tail = text.split(b".")
-    if len(tail) != _SIGNATURE_CHARACTERS:
+    if len(tail) != _SIGNATURE_CHARACTERS and algorithms is ED25519:
         raise MalformedError("The signature is not 64 bytes long.")
-    kid, typ = _read_header(head)
+    alg, kid, typ = _read_header(head)
+    if alg not in algorithms:
+        raise UnsupportedError(f"The header's `alg` is neither {' nor '.join(sorted(algorithms))}.")
     if typ not in types:
         raise MalformedError("The header's `typ` is that of something else.")
+    if alg == "RS256":
+        if len(tail) not in _RSA_CHARACTERS:
+            raise MalformedError("The signature is not as long as any RSA key's.")
+    elif len(tail) != _SIGNATURE_CHARACTERS:
+        raise MalformedError("The signature is not 64 bytes long.")
     payload = _decode(body)
     return Jws(
+        alg,
         kid,
         typ,
         _read_object(payload, "payload"),
@@ -107,7 +122,9 @@ def take_apart(text: bytes, types: frozenset[str]) -> Parts:
     head = text[:first]
     if head.translate(None, _ALPHABET):
         raise MalformedError("A part of the JWS is not base64url.")
-    kid, typ = _read_header(head)
+    alg, kid, typ = _read_header(head)
+    if alg not in ED25519:
+        raise UnsupportedError("The header's `alg` is neither Ed25519 nor EdDSA.")
     if typ not in types:
         raise MalformedError("The header's `typ` is that of something else.")
     whole = memoryview(text)
@@ -152,8 +169,8 @@ def _decode(part: bytes) -> bytes:
 # All passports of one key have the same header, so it is nearly always one that was read before.
 # Headers that are refused raise and are not kept; a header is as short as its names.
 @lru_cache(maxsize=1024)
-def _read_header(part: bytes) -> tuple[str, str]:
-    """`kid` and `typ` of the header ("" where there is no `typ`)."""
+def _read_header(part: bytes) -> tuple[str, str, str]:
+    """`alg`, `kid` and `typ` of the header ("" where there is no `typ`)."""
     if len(part) > 2048:
         raise MalformedError("The header is larger than any header needs.")
     header = _read_object(_decode(part), "header")
@@ -162,15 +179,13 @@ def _read_header(part: bytes) -> tuple[str, str]:
     alg = header.get("alg")
     if type(alg) is not str:
         raise MalformedError("The header needs `alg` as a string.")
-    if alg not in _ALGORITHMS:
-        raise UnsupportedError("The header's `alg` is neither EdDSA nor Ed25519.")
     typ = header.get("typ", "")
     if type(typ) is not str or (typ == "" and "typ" in header):
         raise MalformedError("The header's `typ` is not a type.")
     kid = header.get("kid")
     if type(kid) is not str or not is_name(kid):
         raise MalformedError(f"The header needs `kid` as {A_NAME}.")
-    return kid, typ
+    return alg, kid, typ
 
 
 def _read_object(raw: bytes, what: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from passgate.core.ed25519 import signature_fits
 from passgate.core.instant import Instant
 from passgate.core.jws import A_NAME, REVOCATIONS_TYPES, decoded, is_name, take_apart
+from passgate.core.keys import PublicKey
 from passgate.core.list_text import read_members
 from passgate.core.revoked_ids import RevokedIds
 from passgate.core.trust import Revocations
@@ -63,7 +64,7 @@ class RevocationList:
 
 
 def read_revocation_list(
-    raw: bytes, issuer: str, keys: Mapping[str, bytes], *, now: float, plain_allowed: bool
+    raw: bytes, issuer: str, keys: Mapping[str, PublicKey], *, now: float, plain_allowed: bool
 ) -> RevocationList:
     """The list in `raw`: `revocations+jwt` signed with one of `keys`, or `{"passport_ids": [...]}`.
 
@@ -85,8 +86,10 @@ def read_revocation_list(
     if jws.typ == _STATUS_LIST_TYPE:
         raise ValueError("status lists (statuslist+jwt) are not in this version")
     key = keys.get(jws.kid)
-    if key is None:
-        raise ValueError("the revocation list is signed by a key that the issuer does not have now")
+    if not isinstance(key, bytes):
+        raise ValueError(  # noqa: TRY004 - an id that names another kind of key, or none
+            "the revocation list is signed by a key that the issuer does not have now"
+        )
     if not signature_fits(jws.signature, jws.signing_input, key):
         raise ValueError("the signature of the revocation list does not verify")
     return _read_verified(decoded(jws.payload), issuer, now=now, kid=jws.kid)

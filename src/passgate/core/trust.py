@@ -5,19 +5,20 @@ from dataclasses import dataclass
 
 from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
 from passgate.core.instant import Instant
+from passgate.core.keys import PublicKey
 from passgate.core.kills import NO_KILLS, Kills
 from passgate.core.revoked_ids import RevokedIds
 
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """An issuer's public keys by `kid`: 32 raw bytes of Ed25519 each; weak ones never get here.
+    """An issuer's public keys by `kid`, 32 raw bytes where it is Ed25519; weak ones never get here.
 
     `version` changes whenever the keys do (the hex SHA-256 of the canonical set); `read_at` is when
     the source was last read or confirmed.
     """
 
-    keys: Mapping[str, bytes]
+    keys: Mapping[str, PublicKey]
     version: str
     read_at: Instant
 

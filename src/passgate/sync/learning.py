@@ -6,6 +6,7 @@ import math
 
 from passgate.core.instant import Instant
 from passgate.core.jwks import parse_jwks
+from passgate.core.keys import PublicKey, identity_of
 from passgate.core.revocation import (
     RevocationList,
     check_succession,
@@ -77,7 +78,7 @@ class ListFollower(Follower[Revocations]):
         if new.issued_at is None:
             return new.read_at(read_at), Memory(highest_iat=known.highest_iat)
         return new.read_at(read_at), Memory(
-            highest_iat=new.issued_at, signed_by=(new.kid, keys[new.kid].hex())
+            highest_iat=new.issued_at, signed_by=(new.kid, identity_of(keys[new.kid]).hex())
         )
 
     def check_confirmed(self) -> None:
@@ -86,14 +87,14 @@ class ListFollower(Follower[Revocations]):
             return
         kid, key = self.memory.signed_by
         known = self._keys().get(kid)
-        if known is None or known.hex() != key:
+        if known is None or identity_of(known).hex() != key:
             raise ValueError(
                 "the revocation list is signed by a key that the issuer does not have now"
             )
 
     def recall(self, copy: Copy) -> Revocations:
         """The list of the last good copy, verified with the key under which it was accepted."""
-        keys = {}
+        keys: dict[str, PublicKey] = {}
         if copy.signed_by is not None:
             keys[copy.signed_by[0]] = bytes.fromhex(copy.signed_by[1])
         # It was accepted when it came; a clock that was set back since must not take it away.
@@ -102,10 +103,10 @@ class ListFollower(Follower[Revocations]):
         )
         return recalled.read_at(copy.read_at)
 
-    def _keys(self) -> dict[str, bytes]:
+    def _keys(self) -> dict[str, PublicKey]:
         return {} if self.signers.value is None else dict(self.signers.value.keys)
 
 
-def _key_set(keys: dict[str, bytes], read_at: Instant) -> KeySet:
-    canonical = json.dumps(sorted((kid, key.hex()) for kid, key in keys.items()))
+def _key_set(keys: dict[str, PublicKey], read_at: Instant) -> KeySet:
+    canonical = json.dumps(sorted((kid, identity_of(key).hex()) for kid, key in keys.items()))
     return KeySet(keys, hashlib.sha256(canonical.encode()).hexdigest(), read_at)

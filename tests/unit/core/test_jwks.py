@@ -7,12 +7,13 @@ import pytest
 from tests.craft import KEY, OTHER_KEY, UNSET, b64
 
 from passgate.core.jwks import MAX_JWKS_BYTES, MAX_KEYS, parse_jwks, thumbprint
+from passgate.core.keys import PublicKey
 
 JWK: dict[str, Any] = {"kty": "OKP", "crv": "Ed25519", "x": b64(KEY), "kid": "key-1"}
 OTHER = {**JWK, "x": b64(OTHER_KEY), "kid": "key-2"}
 
 
-def parse(*keys: Any) -> dict[str, bytes]:
+def parse(*keys: Any) -> dict[str, PublicKey]:
     return parse_jwks(json.dumps({"keys": list(keys)}).encode())
 
 
@@ -37,6 +38,7 @@ def test_a_key_without_kid_goes_by_its_thumbprint() -> None:
     [(kid, key)] = parse(jwk).items()
 
     assert kid == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+    assert isinstance(key, bytes)
     assert (thumbprint(key), b64(key)) == (kid, x)
 
 
@@ -44,9 +46,12 @@ def test_a_key_without_kid_goes_by_its_thumbprint() -> None:
     ("change", "sentence"),
     [
         ({"d": b64(bytes(32))}, "shows its private part"),
-        ({"kty": "RSA"}, "not an Ed25519 key"),
-        ({"kty": "oct", "k": "AAAA"}, "not an Ed25519 key"),
-        ({"kty": UNSET}, "not an Ed25519 key"),
+        ({"kty": "RSA"}, "does not know: 'crv'"),
+        ({"kty": "oct", "k": "AAAA"}, "shows its private part"),
+        ({"kty": "oct"}, "no Ed25519, P-256 or RSA key"),
+        ({"kty": ["OKP"]}, "no Ed25519, P-256 or RSA key"),
+        ({"kty": UNSET}, "no Ed25519, P-256 or RSA key"),
+        ({"y": "AA"}, "does not know: 'y'"),
         ({"crv": "X25519"}, "not an Ed25519 key"),
         ({"crv": "Ed448"}, "not an Ed25519 key"),
         ({"crv": ["Ed25519"]}, "not an Ed25519 key"),
@@ -57,7 +62,7 @@ def test_a_key_without_kid_goes_by_its_thumbprint() -> None:
         ({"key_ops": ["sign", "verify"]}, "other `key_ops`"),
         ({"key_ops": []}, "other `key_ops`"),
         ({"exp": 1}, "does not know: 'exp'"),
-        ({"x5c": []}, "does not know: 'x5c'"),
+        ({"x5u": "https://evil.example"}, "does not know: 'x5u'"),
         ({"kid": ""}, "`kid` that is not"),
         ({"kid": None}, "`kid` that is not"),
         ({"kid": 1}, "`kid` that is not"),

@@ -74,7 +74,7 @@ def test_any_other_header_member_is_refused(change: dict[str, Any]) -> None:
 )
 def test_any_other_algorithm_is_refused(alg: str) -> None:
     """The name of the algorithm is compared exactly; there is no `none` and no HMAC."""
-    with pytest.raises(UnsupportedError, match="neither EdDSA nor Ed25519"):
+    with pytest.raises(UnsupportedError, match="neither Ed25519 nor EdDSA"):
         read_passport(credential(header={"alg": alg}))
 
 
@@ -258,3 +258,17 @@ def test_unknown_names_are_repeated_only_if_short_and_plain() -> None:
     for name in ("a" * 81, 'a"b', "a\nb", "", "é", "a b"):
         assert name not in named({name}) or name == ""
         assert "does not know" in named({name})
+
+
+@pytest.mark.parametrize(("alg", "size"), [("EdDSA", 64), ("ES256", 64), ("RS256", 256)])
+def test_where_other_algorithms_are_accepted_each_has_its_size(alg: str, size: int) -> None:
+    """The header says which; a signature of another size is none."""
+    accepted = frozenset({"EdDSA", "ES256", "RS256"})
+    head, body, _ = credential(header={"alg": alg}).split(".")
+
+    jws = read(f"{head}.{body}.{b64(bytes(size))}".encode(), PASSPORT_TYPES, accepted)
+
+    assert (jws.alg, len(jws.signature)) == (alg, size)
+    for wrong in (size - 1, size + 1 if size == 64 else 1025):
+        with pytest.raises(MalformedError, match="signature"):
+            read(f"{head}.{body}.{b64(bytes(wrong))}".encode(), PASSPORT_TYPES, accepted)

@@ -262,7 +262,7 @@ def test_a_failing_source_keeps_its_last_trust_which_ages_and_is_reported(world:
         assert lab(keeper).keys is not None
         status = row(keeper, "keys")
         assert status["age_s"] == 100
-        assert "not an Ed25519 key" in status["error"]
+        assert "not an RSA key" in status["error"]
         assert "\n" not in status["error"]
         assert status["failures"] == status["failures_total"] > 3
         keys.body = jwks(LAB).encode()
