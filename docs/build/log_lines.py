@@ -104,6 +104,12 @@ KINDS = (
                 always=False,
             ),
             _GATE,
+            Field(
+                "idempotency",
+                "object",
+                "With a key on a route that is `idempotent`: `name`, the agent and a hash of the key; `digest`, a hash of the request; `repeated`, true where an earlier line has the charge. `cost_cents` is owed once, and one outcome of these requests has `settled_cents`: the first that was sent and ended.",
+                always=False,
+            ),
             Field("issuer", "text", "`iss` of the verified passport.", always=False),
             Field("method", "text", "The method; empty where the request could not be read."),
             Field(

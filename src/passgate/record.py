@@ -5,6 +5,7 @@ from typing import Any
 
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
+from passgate.core.once import Once
 from passgate.core.passport import Passport
 
 
@@ -16,7 +17,8 @@ class Record:
     `none`; `anonymous` says that no credential was presented, whatever became of the request.
     `query` is raw and leaves the process only as its keyed hash; `target` is the judged path,
     already redacted. `evaluated` are (constraint key, result) pairs in order. `facts` holds only
-    integers and strings. `route` is a catalog or route name for metrics, else `other`.
+    integers and strings. `once` is the operation that this is one request of, `repeated` says that
+    it had been charged before. `route` is a catalog or route name for metrics, else `other`.
     `fee_basis_points` of what the request costs are the platform's.
     """
 
@@ -38,6 +40,8 @@ class Record:
     tier: str
     cost_cents: int
     charges: tuple[Charge, ...]
+    once: Once | None
+    repeated: bool
     evaluated: tuple[tuple[str, str], ...]
     catalog: str
     catalog_version: int
@@ -77,6 +81,8 @@ class Record:
         tier: str = "",
         cost_cents: int = 0,
         charges: tuple[Charge, ...] = (),
+        once: Once | None = None,
+        repeated: bool = False,
         evaluated: tuple[tuple[str, str], ...] = (),
         catalog: str = "",
         catalog_version: int = 0,
@@ -113,6 +119,8 @@ class Record:
         self.tier = tier
         self.cost_cents = cost_cents
         self.charges = charges
+        self.once = once
+        self.repeated = repeated
         self.evaluated = evaluated
         self.catalog = catalog
         self.catalog_version = catalog_version

@@ -142,6 +142,8 @@ requests = st.sampled_from(
         ("POST", b"/v1/orders", b'{"amount": 3, "to": "acme"}'),
         ("POST", b"/v1/orders", b'{"amount": 3, "amount": 4}'),
         ("POST", b"/v1/orders", b""),
+        ("POST", b"/v1/transfers", None),
+        ("POST", b"/v1/transfers", b"5 to acme"),
         ("PUT", b"/public/a/b", None),
         ("GET", b"/v2/nothing", None),
         ("GET", b"/v1/search%3b", None),
@@ -174,6 +176,8 @@ def scenes(draw: st.DrawFn) -> tuple[Scene, list[dict[str, Any]] | None]:
             scene = scene.but(**fault)
     if draw(st.integers(0, 5)) == 0:
         scene = scene.but(presents=False)
+    for key in draw(st.lists(st.sampled_from([b"k-1", b"k-2", b"", b"x" * 257]), max_size=2)):
+        scene = scene.but(headers=((b"Idempotency-Key", key),))
     return scene, entries
 
 

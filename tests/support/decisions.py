@@ -39,6 +39,11 @@ ROUTES = RouteTable(
         make_route(3, "POST /v1/orders", "shop:order", amount="body:/amount", vendor="body:/to"),
         make_route(4, "ANY /public/**", "public"),
         make_route(5, "GET /v1/priced", "api:priced", cost_cents="query:cents", require=["cost"]),
+        make_route(6, "ANY /v1/transfers", "api:transfer", cost_cents=50, idempotent=True),
+        make_route(
+            7, "POST /v1/gifts", "api:gift", cost_cents="header:X-Cents", currency="header:X-In",
+            idempotent=True,
+        ),
     ]
 )  # fmt: skip
 

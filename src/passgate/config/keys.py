@@ -563,10 +563,9 @@ KEYS: Final[tuple[Key, ...]] = (
     ),
     Key(
         "actions.routes[].idempotent",
-        ANYTHING,
-        None,
-        "Say that repeating the request does no harm.",
-        lacks="routes declared idempotent",
+        A_BOOL,
+        False,
+        "Say that the upstream honours Idempotency-Key: a repeat under one is charged no more.",
     ),
     Key("catalog", A_SECTION, {}, "What the API offers, and on which terms."),
     Key("catalog.file", or_null(A_FILE), None, "The catalog, YAML or JSON."),

@@ -221,6 +221,7 @@ class RouteConfig:
     cost_from_upstream: bool
     require: tuple[str, ...]
     redact: tuple[str, ...]
+    idempotent: bool
     line: int = field(default=0, compare=False)
 
 

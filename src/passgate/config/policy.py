@@ -83,6 +83,7 @@ def make_route_of(index: int, route: RouteConfig) -> Route:
         cost_from_upstream=route.cost_from_upstream,
         require=route.require,
         redact=route.redact,
+        idempotent=route.idempotent,
     )
 
 

@@ -33,6 +33,7 @@ from passgate.core.declared import read_facts, with_presenter
 from passgate.core.facts import NO_FACTS, Facts
 from passgate.core.free_tier import free_charge, with_free
 from passgate.core.instant import Instant
+from passgate.core.once import Once, once_of, read_key
 from passgate.core.passport import CatalogPin, Passport
 from passgate.core.permissions import covering, judge_grants
 from passgate.core.policy import Mark, Policy
@@ -63,7 +64,8 @@ class Plan:
     once the body is in the request. Otherwise, with a `hold`, a person must approve first.
     Otherwise it may pass if all of `charges` can be reserved. `presented` says that a credential
     was there, so that the request never counts as anonymous; `access` is `passport` only with a
-    verified one. `terms` are what the catalog asks for the action.
+    verified one. `terms` are what the catalog asks for the action, `once` is the operation that an
+    idempotency key makes of it.
 
     Beside it stands what cannot be known here. With `watches` or `recalls` what remembers paces and
     counterparties is to be asked before the request passes or is held. `bounds` are the most bytes
@@ -90,6 +92,7 @@ class Plan:
     recalls: tuple[Recall, ...]
     bounds: Bounds | None
     findings: tuple[Finding, ...]
+    once: Once | None
 
     def __init__(
         self,
@@ -112,6 +115,7 @@ class Plan:
         recalls: tuple[Recall, ...] = (),
         bounds: Bounds | None = None,
         findings: tuple[Finding, ...] = (),
+        once: Once | None = None,
     ) -> None:
         self.action = action
         self.route = route
@@ -132,6 +136,7 @@ class Plan:
         self.recalls = recalls
         self.bounds = bounds
         self.findings = findings
+        self.once = once
 
     def credential_digest(self) -> str:
         """The hex SHA-256 of the credential as presented: all that is kept of a bad one."""
@@ -235,9 +240,14 @@ def decide(
         return plan
     compiled = derived.compiled
     assert compiled is not None
-    if request.body is None and needs_body(route, compiled):
-        plan.needs_body = True
-        return plan
+    if compiled.judges_body or (route is not None and (route.judges_body or route.idempotent)):
+        lacking = lacks_body(plan, request, compiled)
+        if lacking:
+            if isinstance(lacking, Refusal):
+                plan.refusal = lacking
+            else:
+                plan.needs_body = True
+            return plan
     if derived.offered is not None:
         plan.terms = derived.offered.terms
     facts = read_facts(route, request, plan.params, plan.terms)
@@ -255,6 +265,8 @@ def decide(
         plan.charges = with_free(plan.charges, free_call(passport, action, facts))
     if plan.hold is None:
         plan.hold = granted
+    if route is not None and route.idempotent and plan.refusal is None:
+        plan.once = once_of(passport, request, route, facts)
     return plan
 
 
@@ -273,8 +285,12 @@ def _decide_anonymous(plan: Plan, request: Request, policy: Policy, now: Instant
         plan.refusal = refusal
         return
     compiled = owed_by_address(request, action, policy)
-    if request.body is None and needs_body(plan.route, compiled):
-        plan.needs_body = True
+    lacking = lacks_body(plan, request, compiled)
+    if lacking:
+        if isinstance(lacking, Refusal):
+            plan.refusal = lacking
+        else:
+            plan.needs_body = True
         return
     plan.terms = terms_of(policy, action)
     facts = read_facts(plan.route, request, plan.params, plan.terms)
@@ -352,8 +368,19 @@ def free_call(passport: Passport, action: str, facts: Facts) -> Charge:
     return free_charge(subject, facts.free_calls)
 
 
-def needs_body(route: Route | None, compiled: Compiled) -> bool:
-    """Whether a rule of this route, or one that is owed, reads the body: then it must be whole."""
+def lacks_body(plan: Plan, request: Request, compiled: Compiled) -> bool | Refusal:
+    """Whether the body must be there whole, and is not: a rule of the route, or one that is owed,
+    reads it, or an idempotency key binds it. Refuses a key that is malformed.
+    """
+    route = plan.route
+    key = None if route is None or not route.idempotent else read_key(request)
+    if isinstance(key, Refusal):
+        return key
+    if request.body is not None:
+        return False
+    # Nobody vouches for an anonymous agent's key, so nothing is remembered under it.
+    if key is not None and plan.passport is not None:
+        return True
     return compiled.judges_body or (route is not None and route.judges_body)
 
 

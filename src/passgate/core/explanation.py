@@ -13,7 +13,7 @@ from passgate.core.decision import (
     derive,
     free_call,
     judge_lineage,
-    needs_body,
+    lacks_body,
     owed_by_address,
     terms_of,
 )
@@ -21,6 +21,7 @@ from passgate.core.declared import read_facts, with_presenter
 from passgate.core.facts import Facts
 from passgate.core.free_tier import with_free
 from passgate.core.instant import Instant
+from passgate.core.once import once_of
 from passgate.core.policy import DENY, Policy
 from passgate.core.presented import choose_credential
 from passgate.core.pricing import priced_by
@@ -172,8 +173,9 @@ def _declared(
     plan.terms = terms_of(policy, plan.action, plan.passport)
     if given is not None:
         return given.facts if given.priced else priced_by(plan.terms, given.facts)
-    if needs_body(plan.route, compiled) and request.body is None:
-        return None
+    lacking = lacks_body(plan, request, compiled)
+    if lacking:
+        return lacking if isinstance(lacking, Refusal) else None
     return read_facts(plan.route, request, plan.params, plan.terms)
 
 
@@ -248,6 +250,8 @@ def _explain_passport(
     _explain_owed(rows, plan, derived.compiled, request, now, holds)
     if facts.free_calls:
         plan.charges = with_free(plan.charges, free_call(passport, plan.action, facts))
+    if plan.route is not None and plan.route.idempotent and given is None:
+        plan.once = once_of(passport, request, plan.route, facts)
 
 
 def _explain_owed(

@@ -24,6 +24,7 @@ from passgate.core.header_rules import (
     FORWARDED_HOST,
     FORWARDED_PROTO,
     HOST,
+    IDEMPOTENCY_KEY,
     INVALID,
     OWN_PREFIXES,
     PASSED,
@@ -84,7 +85,8 @@ class SortedHeaders:
     are empty, `content_length` is then None. `connection` holds the lower-case names in Connection;
     `upgrade` is empty unless Connection asks for it and the gate can answer for what follows.
     `forwarded_for`, `forwarded`, `forwarded_proto` and `forwarded_host` are unchecked claims, see
-    `client_address`. `trace_id` is that of a valid traceparent, which is then forwarded.
+    `client_address`. `idempotency_keys` are the values of that header. `trace_id` is that of a
+    valid traceparent, which is then forwarded.
 
     What follows from these alone is worked out with them: `authority` is what Host names, None
     where that is malformed or absent, and `authority_text` its spelling, "" then; `credential` is
@@ -109,6 +111,7 @@ class SortedHeaders:
     trace_id: str
     accept: bytes
     prefer: bytes
+    idempotency_keys: tuple[bytes, ...] = ()
     authority: tuple[str, int | None] | None = None
     authority_text: str = ""
     credential: Credential | Refusal | None = None
@@ -267,6 +270,8 @@ def _read(
             into.via = b", ".join(values)
         elif role == PREFER:
             into.prefer = b", ".join(values)
+        elif role == IDEMPOTENCY_KEY:
+            into.idempotency_keys = tuple([each.strip(b" \t") for each in values])
         elif role in _UNSUPPORTED_KINDS:
             carrier, kind = _UNSUPPORTED_KINDS[role]
             into.presented += tuple([Presented(carrier, each, kind) for each in values])

@@ -33,8 +33,8 @@ class Route:
 
     `index` is its place in the file. `cost` is a fixed number of cents, a source, or None. `names`
     are the path's parameters as (position of the segment, name); `redact` those that a log hides.
-    With `cost_from_upstream` the upstream's answer may lower the cost.
-    `name` is the route as its configuration spells it.
+    With `cost_from_upstream` the upstream's answer may lower the cost; where it is `idempotent` the
+    upstream honours `Idempotency-Key`. `name` is the route as its configuration spells it.
     """
 
     index: int
@@ -53,6 +53,7 @@ class Route:
     names: tuple[tuple[int, str], ...] = ()
     segments: tuple[str, ...] = field(default=(), repr=False)
     judges_body: bool = False
+    idempotent: bool = False
     declares: bool = False
     name: str = field(init=False, default="", repr=False, compare=False)
 
@@ -96,6 +97,7 @@ def make_route(
     cost_from_upstream: bool = False,
     require: Iterable[str] = (),
     redact: Iterable[str] = (),
+    idempotent: bool = False,
 ) -> Route:
     """Compiles one entry of `actions.routes`; sources are text as `sources.parse_source` reads it.
 
@@ -150,6 +152,7 @@ def make_route(
         segments=segments,
         judges_body=any(source.kind == "body" for source in sources),
         declares=bool(sources or needed),
+        idempotent=idempotent,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from passgate.core.constraints.base import Charge
 from passgate.ledger.counters import Counters
-from passgate.ledger.operations import Operation, Operations
+from passgate.ledger.operations import ONCE, Operation, Operations
 from passgate.ledger.protocol import Reservation
 from passgate.ledger.snapshot import OperationRow, Part
 
@@ -96,6 +96,6 @@ def _opened(reservation: Reservation) -> tuple[str, int, float, tuple[tuple[str,
         for charge in reservation.charges
         if charge.amount
         and charge.kind != "concurrent"
-        and (reservation.operation is None or charge.kind != "spend")
+        and (reservation.operation is None or not charge.counter.startswith(ONCE))
     )
     return (reservation.decision_id, reservation.taken_ms, reservation.taken_at.wall, charges)

@@ -7,7 +7,7 @@ from typing import Any
 
 from passgate.errors import DataError
 from passgate.ledger.counters import Counters
-from passgate.ledger.operations import Operation, Operations, Remembering
+from passgate.ledger.operations import ONCE, Operation, Operations, Remembering
 from passgate.ledger.sliding_window import GREATEST
 from passgate.ledger.timeline import Timeline
 
@@ -124,7 +124,7 @@ class Fold:
             operation = self._operation(line["idempotency"], charges, ms)
             if operation is not None:
                 operation.open += 1
-                charges = [charge for charge in charges if not charge[0].startswith("spend/")]
+                charges = [charge for charge in charges if not charge[0].startswith(ONCE)]
         if charges or operation is not None:
             self.open[name] = OpenDecision(ms, time.wall, tuple(charges), operation)
 
@@ -137,7 +137,7 @@ class Fold:
             raise ValueError("`idempotency` is of a wrong type")
         if key.get("repeated", False):
             return self.operations.known(name)
-        spend = tuple([charge for charge in charges if charge[0].startswith("spend/")])
+        spend = tuple([charge for charge in charges if charge[0].startswith(ONCE)])
         return self.operations.add(name, digest, ms, self.time.wall, spend)
 
     def _end(self, line: Mapping[str, Any]) -> None:

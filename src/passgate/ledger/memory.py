@@ -7,13 +7,12 @@ from passgate.core.free_tier import FREE, choices
 from passgate.core.instant import Instant
 from passgate.core.once import Once
 from passgate.ledger.counters import MOST_UNVOUCHED, Counter, Counters
-from passgate.ledger.operations import Operation, Operations, Remembering
+from passgate.ledger.operations import ONCE, Operation, Operations, Remembering
 from passgate.ledger.protocol import Balance, Conflict, ReadLines, Reservation, Shortfall
 from passgate.ledger.sliding_window import GREATEST
 from passgate.ledger.timeline import Timeline
 
 _FULL_TABLE_RETRY_S: Final = 60
-_ONCE: Final = frozenset(("spend", FREE))  # what all requests of one operation take together
 
 
 class MemoryLedger:
@@ -137,7 +136,7 @@ class MemoryLedger:
         reservation.open = False
         operation = reservation.operation
         for charge in reservation.charges:
-            if operation is None or charge.kind not in _ONCE:
+            if operation is None or not charge.counter.startswith(ONCE):
                 self._give_back(charge, charge.amount, reservation)
         if operation is not None:
             self._end(operation, False, None)
@@ -173,7 +172,9 @@ class MemoryLedger:
     ) -> Operation:
         """The operation that a request is one of, made where it is the first."""
         if known is None:
-            spend = tuple([(c.counter, c.amount) for c in charges if c.kind in _ONCE and c.amount])
+            spend = tuple(
+                [(c.counter, c.amount) for c in charges if c.counter.startswith(ONCE) and c.amount]
+            )
             known = self._operations.add(once.name, once.digest, ms, wall, spend)
         known.open += 1
         return known

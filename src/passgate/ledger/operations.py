@@ -6,6 +6,9 @@ from typing import Final
 
 from passgate.ledger.counters import is_unvouched
 
+ONCE: Final = ("spend/", "free/")
+"""How the names of counters begin that all requests of one operation take from together."""
+
 _LOOKED_AT: Final = 4  # more than one, so that the old go faster than new ones come
 
 

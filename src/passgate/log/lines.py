@@ -88,6 +88,8 @@ class Lines:
         # `quotes` counts the quotation marks of the template parts as they are chosen (4 for a
         # string member, 2 for a number), so that one pass over the finished line proves that no
         # value brought one in; see `_proven`. Members stand in the order RFC 8785 wants.
+        if record.once is not None:
+            return self._decision_slowly(record, seq)
         millis = int(record.at.wall * 1000)
         if millis // 1000 != self._second:
             self._turn(millis // 1000)
@@ -352,6 +354,12 @@ class Lines:
             "trace_id": record.trace_id,
         }
         members.update((name, value) for name, value in optional.items() if value)
+        once = record.once
+        if once is not None:
+            key: dict[str, Any] = {"digest": once.digest, "name": once.name}
+            if record.repeated:
+                key["repeated"] = True
+            members["idempotency"] = key
         if record.catalog:
             members["catalog_version"] = record.catalog_version
         return _general("decision", seq, stamp(record.at.wall), members)

@@ -113,9 +113,9 @@ class Case:
             return enforcer.refuse(refusal, record)
         if not enforcer.log.healthy:
             return self._without_record(plan)
-        if not plan.charges:
+        if not plan.charges and plan.once is None:
             return self._allowed(None)
-        taken = enforcer.ledger.reserve(plan.charges, self.now)
+        taken = enforcer.ledger.reserve(plan.charges, self.now, plan.once)
         # The answer of nearly every request first: asking an abstract class is slow.
         if type(taken) is Reservation:
             return self._allowed(taken)

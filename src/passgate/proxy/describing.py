@@ -20,6 +20,7 @@ def describe(
     """
     record.action = plan.action
     record.charges = plan.charges
+    record.once = plan.once
     record.evaluated = plan.evaluated
     facts: dict[str, Any] = {}
     route = plan.route

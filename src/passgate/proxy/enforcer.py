@@ -141,6 +141,7 @@ class Enforcer:
         self.tally.decision_seconds.observe(self.clock().boot - record.at.boot)
         if reservation is not None:
             reservation.decision_id = record.decision_id
+            record.repeated = reservation.repeated
             self.tally.charged(reservation.charges)
 
     def log_unavailable(self, record: Record) -> Answer:

@@ -10,14 +10,19 @@ def settle(forward: Forward, ledger: Ledger, now: Instant, status: int, outcome:
     """Settles what `forward` reserved, and puts what it cost into its record.
 
     That is all of it, once a byte was sent: a time-out, a reset, a 5xx and an agent that hung up
-    change nothing. Only a whole answer of an upstream that may correct the cost lowers it.
+    change nothing. Only a whole answer of an upstream that may correct the cost lowers it. Of the
+    requests of one operation the first that ends here settles it; the others cost nothing more.
     """
     record = forward.record
     reserved = cents = record.cost_cents
     if forward.stated_cost and forward.correctable:
         counts = outcome == "completed" and 200 <= status < 500
         cents, record.cost_correction = corrected(reserved, forward.stated_cost, counts=counts)
-    record.settled_cents = cents
     reservation = forward.reservation
+    operation = None if reservation is None else reservation.operation
+    if operation is None or not operation.sent:
+        record.settled_cents = cents
     if reservation is not None and reservation.open:
-        ledger.settle(reservation, cents if cents < reserved else None, now)
+        # A repeat may be of another price than the first was, and the log knows only its own.
+        lower = cents < reserved or record.repeated
+        ledger.settle(reservation, cents if lower else None, now)

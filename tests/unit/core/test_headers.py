@@ -78,6 +78,8 @@ def test_what_the_gate_reads_is_read() -> None:
         (b"Accept", b"a/b"),
         (b"accept", b"c/d"),
         (b"Prefer", b"wait=5"),
+        (b"Idempotency-Key", b" k-1 "),
+        (b"idempotency-key", b"k-2"),
         (b"Expect", b"100-Continue"),
         (b"X-Forwarded-For", b"1.2.3.4"),
         (b"X-Forwarded-For", b"5.6.7.8"),
@@ -93,6 +95,8 @@ def test_what_the_gate_reads_is_read() -> None:
     assert not found.chunked
     assert found.accept == b"a/b, c/d"
     assert found.prefer == b"wait=5"
+    assert found.idempotency_keys == (b"k-1", b"k-2")
+    assert b"Idempotency-Key:  k-1 \r\n" in found.forward
     assert found.expect_continue
     assert list(found.forwarded_for) == [b"1.2.3.4", b"5.6.7.8"]
     assert list(found.forwarded) == [b"for=1.2.3.4"]
