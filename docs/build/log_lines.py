@@ -216,8 +216,13 @@ KINDS = (
     Kind("stop", "A gate closed the log.", (_GATE,)),
     Kind(
         "config",
-        "A configuration came into force, at start or by a reload.",
-        (_GATE, Field("policy", "text", "The hash of its policy.")),
+        "A configuration or a version of the catalog came into force, at start or by a reload.",
+        (
+            Field("catalog", "text", "The hash of the catalog in force.", always=False),
+            Field("catalog_version", "integer", "Its version.", always=False),
+            _GATE,
+            Field("policy", "text", "The hash of its policy."),
+        ),
     ),
     Kind(
         "trust",

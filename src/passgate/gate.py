@@ -16,7 +16,7 @@ from passgate.config import Config, LoadedConfig, load_config, needs_restart
 from passgate.errors import ConfigError, PassgateError
 from passgate.ledger import LEDGERS
 from passgate.ledger.protocol import StandingLedger
-from passgate.log import FloodGate, Log, open_gate_key, open_log, read_lines
+from passgate.log import FloodGate, GateKey, Log, open_gate_key, open_log, read_lines
 from passgate.overseer import Overseer
 from passgate.proxy.assertion import Assertions
 from passgate.proxy.endpoints import Endpoints
@@ -24,11 +24,14 @@ from passgate.proxy.enforcer import Enforcer
 from passgate.proxy.listener import Proxy, remove_stale_socket
 from passgate.proxy.world import World
 from passgate.settings import (
+    Offer,
     admin_tokens,
+    awaited_files,
     issuer_settings,
     log_settings,
     make_world,
     proxy_settings,
+    read_offer,
     watched_files,
 )
 from passgate.sync.keeper import Keeper, TrustChange
@@ -54,6 +57,7 @@ class Gate:
     enforcer: Enforcer
     proxy: Proxy
     switch: KillSwitch
+    _key: GateKey
 
     def __init__(
         self, loaded: LoadedConfig, environ: Mapping[str, str], clock: Clock = system_clock
@@ -70,6 +74,7 @@ class Gate:
         self.serving = False
         self._troubles: dict[str, str] = {}
         self._files = Watch(watched_files(self.config))
+        self.offer = Offer()
         self.loaded_at = self.committed_at = clock()
         self.admin_addresses: list[str] = []
 
@@ -91,7 +96,13 @@ class Gate:
                 f"gate.data_dir {data_dir} cannot be made ({error.strerror}): "
                 "name a directory that this user may write"
             ) from error
-        key = open_gate_key(data_dir)
+        key = self._key = open_gate_key(data_dir)
+        # Before anything is opened: a catalog that was tampered with ends the start here.
+        offer = await asyncio.to_thread(read_offer, config, key)
+        world = await asyncio.to_thread(make_world, config, offer.versions, key)
+        for warning in offer.warnings:
+            _logger.warning("catalog", warning=warning)
+        self._follow(config, offer)
         directory = data_dir / "log"
         self.log = open_log(directory, config.gate.id, log_settings(config), self.clock, key, loop)
         self.log.on_commit = lambda seconds, _: self._committed(seconds)
@@ -125,7 +136,7 @@ class Gate:
         key_since = int((data_dir / "gate.key").stat().st_mtime)
         endpoints = Endpoints(config.agent.prefix, key.public_key, self.log, key_since)
         self.enforcer = Enforcer(
-            make_world(config),
+            world,
             keeper=self.keeper,
             ledger=self.ledger,
             log=self.log,
@@ -135,7 +146,7 @@ class Gate:
             tally=self.tally,
             clock=self.clock,
         )
-        self.log.append_event("config", {"policy": self.enforcer.world.policy.hash})
+        self.log.append_event("config", _in_force(world))
         self.proxy = Proxy(proxy_settings(config), self.enforcer)
         self.keeper.on_change(
             lambda change: self.proxy.judge_streams(at_once=change.what == "kills")
@@ -194,7 +205,7 @@ class Gate:
             self._files.changed()
             try:
                 # Thousands of routes take seconds to read, and requests must not wait for that.
-                loaded, world = await asyncio.to_thread(self._read_anew)
+                loaded, offer, world = await asyncio.to_thread(self._read_anew)
                 await self._adopt(loaded.config, world)
             except PassgateError as error:
                 problems = (
@@ -206,22 +217,30 @@ class Gate:
                 return Reloaded(problems)
             self.log.adopt(log_settings(loaded.config))
             self.config = loaded.config
-            self._files.follow(watched_files(loaded.config))
+            self._follow(loaded.config, offer)
             self.loaded_at = self.clock()
             self.enforcer.floods.limit = loaded.config.limits.refusals_per_second
             self.tally.reloads["ok"] += 1
             self.reload_error = ""
-            self.log.append_event("config", {"policy": world.policy.hash})
-            _logger.info("reloaded", policy=world.policy.hash, warnings=loaded.warnings)
-            return Reloaded((), tuple(loaded.warnings))
+            in_force = _in_force(world)
+            self.log.append_event("config", in_force)
+            warnings = (*loaded.warnings, *offer.warnings)
+            _logger.info("reloaded", **in_force, warnings=warnings)
+            return Reloaded((), warnings)
 
-    def _read_anew(self) -> tuple[LoadedConfig, World]:
-        """The configuration as it is on disk now, and the world that it makes."""
+    def _follow(self, config: Config, offer: Offer) -> None:
+        """Takes note of what is published, and watches what would make it another."""
+        self.offer = offer
+        self._files.follow(watched_files(config), awaited_files(config, offer.versions))
+
+    def _read_anew(self) -> tuple[LoadedConfig, Offer, World]:
+        """The configuration as it is on disk now, what is published, and what they make."""
         loaded = load_config(self.config.file, self._environ)
         fixed = needs_restart(self.config, loaded.config)
         if fixed:
             raise ConfigError([f"{key} cannot change while the gate runs" for key in fixed])
-        return loaded, make_world(loaded.config)
+        offer = read_offer(loaded.config, self._key, self.offer.versions)
+        return loaded, offer, make_world(loaded.config, offer.versions, self._key)
 
     async def _adopt(self, config: Config, world: World) -> None:
         """Gives data plane, keeper and enforcer what is new to them; either all take it or none."""
@@ -285,6 +304,18 @@ class Gate:
         self.log.append_event(
             "trust", {"issuer": change.issuer, "what": change.what, "version": change.after.version}
         )
+
+
+def _in_force(world: World) -> dict[str, Any]:
+    """What a `config` line says: the policy, and the catalog where there is one."""
+    catalog = world.policy.catalog
+    if catalog is None:
+        return {"policy": world.policy.hash}
+    return {
+        "policy": world.policy.hash,
+        "catalog": catalog.content_hash,
+        "catalog_version": catalog.version,
+    }
 
 
 def _shown(address: Any) -> str:

@@ -66,6 +66,18 @@ class Overseer:
                 "warning": gate.reload_error,
             },
         ]
+        catalog = gate.enforcer.world.policy.catalog
+        if catalog is not None:
+            rows.append(
+                {
+                    "name": "catalog",
+                    "ok": True,
+                    "version": catalog.version,
+                    "content_hash": catalog.content_hash,
+                    # Agents are judged by what was published; who wrote the file may not know.
+                    "warning": "; ".join(gate.offer.warnings),
+                }
+            )
         rows += [
             {
                 "name": f"certificate of {use}",

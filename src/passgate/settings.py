@@ -1,12 +1,21 @@
 """From the configuration to what each room is told; the only place that knows both sides."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from passgate.admin.app import Token
+from passgate.catalog import (
+    NO_SHELF,
+    NO_VERSIONS,
+    CatalogStore,
+    Versions,
+    differences,
+    fill_shelf,
+)
 from passgate.config import Config, build_issuers, build_policy
 from passgate.config.model import Address, Source
 from passgate.core.client_address import TrustedProxies
-from passgate.log import LogSettings
+from passgate.log import GateKey, LogSettings, find_gate_key
 from passgate.proxy.refusals import Surface
 from passgate.proxy.settings import (
     Endpoint,
@@ -22,12 +31,17 @@ from passgate.sync.settings import IssuerSettings, Location
 from passgate.watch import stamps
 
 
-def make_world(config: Config) -> World:
-    """Everything that a request is judged by."""
+def make_world(
+    config: Config, versions: Versions = NO_VERSIONS, key: GateKey | None = None
+) -> World:
+    """Everything that a request is judged by.
+
+    `versions` are the published ones of the catalog. With the gate's `key` they can also be served.
+    """
     public_url = config.listen.public_url or ""
     schemes = ("Passport", "Bearer") if config.passport.accept_bearer else ("Passport",)
     return World(
-        policy=build_policy(config),
+        policy=build_policy(config, versions),
         surface=Surface(
             realm=config.gate.id,
             profile=config.gate.profile,
@@ -43,7 +57,68 @@ def make_world(config: Config) -> World:
         assertion_audience=config.upstream.assertion_audience,
         gate_constraints=config.constraints,
         issuer_constraints={entry.id: entry.constraints for entry in config.issuers},
+        shelf=NO_SHELF
+        if key is None
+        else fill_shelf(
+            versions, config.catalog.compiled, config.catalog.canonical, config.gate.id, key
+        ),
     )
+
+
+def catalog_store(config: Config) -> CatalogStore:
+    """Where the published versions of the catalog are."""
+    return CatalogStore(config.gate.data_dir / "catalog", config.gate.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The catalog's published versions, and what is probably not meant about them."""
+
+    versions: Versions = NO_VERSIONS
+    warnings: tuple[str, ...] = ()
+
+
+def read_offer(config: Config, key: GateKey | None, known: Versions = NO_VERSIONS) -> Offer:
+    """What is published; versions that are `known` are taken over.
+
+    Raises `DataError` for whatever is not as the gate of this `key` published it.
+    """
+    versions = catalog_store(config).read(None if key is None else key.public_key, known)
+    return Offer(versions, _doubts(config, versions))
+
+
+def find_offer(config: Config) -> Offer:
+    """What is published, for a command that is not the gate: nothing is made, not even a key.
+
+    Raises `KeyFileError` and `DataError` as the start of the gate would.
+    """
+    published = catalog_store(config).count() > 0
+    return read_offer(config, find_gate_key(config.gate.data_dir) if published else None)
+
+
+def _doubts(config: Config, versions: Versions) -> tuple[str, ...]:
+    catalog, newest = config.catalog, versions.newest
+    found = []
+    if newest is None:
+        if catalog.min_version:
+            found.append("catalog.min_version refuses every pinned passport: nothing is published")
+    else:
+        if catalog.compiled is None:
+            found.append(
+                f"catalog.file is not set, and version {newest.version} of the catalog stays in "
+                f"force: move {catalog_store(config).directory} aside to have none"
+            )
+        elif differences(versions, catalog.compiled):
+            found.append(
+                f"catalog.file {catalog.file} differs from version {newest.version} of the "
+                "catalog, which is in force until 'passgate catalog publish' makes another"
+            )
+        if catalog.min_version > newest.version:
+            found.append(
+                f"catalog.min_version {catalog.min_version} refuses every pinned passport: the "
+                f"newest version is {newest.version}"
+            )
+    return tuple([f"{config.file}: {sentence}" for sentence in found])
 
 
 def admin_tokens(config: Config) -> tuple[tuple[Token, ...], bytes | None]:
@@ -137,6 +212,11 @@ def proxy_settings(config: Config) -> ProxySettings:
         proxy_protocol=config.listen.proxy_protocol == "v2",
         proxy_protocol_from=TrustedProxies(config.listen.proxy_protocol_from),
     )
+
+
+def awaited_files(config: Config, versions: Versions) -> list[Path]:
+    """The file that makes another configuration when it appears: the catalog's next version."""
+    return [catalog_store(config).file_of(len(versions.published) + 1)]
 
 
 def watched_files(config: Config) -> list[Path]:

@@ -27,18 +27,22 @@ def stamps(files: Iterable[Path | None]) -> tuple[Stamp, ...]:
 
 
 class Watch:
-    """A set of files, and what they were when they were last looked at."""
+    """A set of files, and what they were when they were last looked at.
+
+    Those that are `awaited` count as changed as soon as they are there.
+    """
 
     __slots__ = ("_seen",)
 
     def __init__(self, files: Iterable[Path]) -> None:
         self._seen = {file: stamp(file) for file in files}
 
-    def follow(self, files: Iterable[Path]) -> None:
+    def follow(self, files: Iterable[Path], awaited: Iterable[Path] = ()) -> None:
         """Watches `files` and no others from now on; those watched already keep what was seen."""
-        self._seen = {
-            file: self._seen[file] if file in self._seen else stamp(file) for file in files
-        }
+        seen = {file: self._seen.get(file) for file in awaited}
+        for file in files:
+            seen[file] = self._seen[file] if file in self._seen else stamp(file)
+        self._seen = seen
 
     def changed(self) -> bool:
         """Whether a file is another one than at the last call. A file that is gone is no change:

@@ -22,7 +22,7 @@ from passgate.proxy.case import Case
 from passgate.proxy.endpoints import Endpoints
 from passgate.proxy.enforcer import Enforcer
 from passgate.proxy.steps import Answer, Forward, NeedBody, Step, Wait
-from passgate.settings import issuer_settings, make_world
+from passgate.settings import catalog_store, issuer_settings, make_world
 from passgate.sync.keeper import Keeper
 from passgate.tally import Tally
 from passgate.testing import ManualClock, TestIssuer
@@ -111,7 +111,7 @@ class House:
         self.keeper = Keeper(issuer_settings(config), None, clock=clock, wait=clock.wait)
         await self.keeper.start()
         self.enforcer = Enforcer(
-            make_world(config),
+            make_world(config, catalog_store(config).read(key.public_key), key),
             keeper=self.keeper,
             ledger=self.ledger,
             log=self.log,

@@ -67,3 +67,18 @@ def test_stamps_tell_files_apart(tmp_path: Path) -> None:
     assert stamps([None, file]) == (None, before)
     file.write_text("more")
     assert stamp(file) != before
+
+
+def test_an_awaited_file_counts_as_soon_as_it_is_there(tmp_path: Path) -> None:
+    """Also where it came between the last look and the moment from which it is watched."""
+    file, awaited = tmp_path / "a", tmp_path / "b"
+    file.write_text("one")
+    watch = Watch([file])
+    awaited.write_text("there already")
+    watch.follow([file], [awaited])
+    assert watch.changed()
+    assert not watch.changed()
+    watch.follow([file], [awaited])
+    assert not watch.changed(), "what was seen is kept, so that it counts once"
+    watch.follow([file], [tmp_path / "c"])
+    assert not watch.changed()

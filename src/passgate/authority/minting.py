@@ -46,13 +46,14 @@ def mint_passport(
     agent_name: str | None = None,
     holder: Mapping[str, str] | None = None,
     may_delegate: bool = False,
+    pins: Mapping[str, tuple[int, str]] | None = None,
     entropy: Callable[[int], bytes] = os.urandom,
 ) -> Minted:
     """A passport for `agent` by the issuer of `signer`, valid from `now` for `ttl_s` seconds.
 
     `holder` is the public JWK that the passport is bound to: whoever presents it proves to have the
     private one. Only a bound one may delegate, so `may_delegate` needs it.
-
+    `pins` are the versions of catalogs that it keeps, by the ids of their gates: number and hash.
     It is read back as a gate reads it: `ValueError`, with a sentence, for whatever a gate would
     call malformed, such as a constraint's value of the wrong kind. Unknown constraints are minted.
     """
@@ -85,6 +86,11 @@ def mint_passport(
         claims["cnf"] = {"jwk": dict(holder)}
     if may_delegate:
         claims["may_delegate"] = True
+    if pins:
+        claims["catalogs"] = {
+            gate: {"version": version, "content_hash": content_hash}
+            for gate, (version, content_hash) in pins.items()
+        }
     token = signer.sign(PASSPORT_TYP, claims)
     if len(token) > MAX_CREDENTIAL_BYTES:
         raise ValueError(f"the passport would be larger than the {MAX_CREDENTIAL_BYTES} bytes read")

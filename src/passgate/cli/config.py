@@ -9,7 +9,7 @@ import typer
 from passgate.cli.exits import WRONG_USE
 
 if TYPE_CHECKING:
-    from passgate.config import LoadedConfig
+    from passgate.config import Config, LoadedConfig
 
 config_app = typer.Typer(
     help="Checks and shows the configuration, and prints its JSON Schema.",
@@ -48,7 +48,8 @@ def check(
 ) -> None:
     """Finds every problem at once, each with file and line.
 
-    Exits 0 if there is none, else 2. Warnings are things that are allowed and probably not meant.
+    Exits 0 if there is none, else 2. Warnings are things that are allowed and probably not meant,
+    such as a catalog that differs from the published version, which is in force.
     Nothing is started or written.
 
     \b
@@ -57,13 +58,34 @@ def check(
     """
     import json
 
+    from passgate.errors import PassgateError
+
     loaded = _load(config, as_json)
+    try:
+        warnings = [*loaded.warnings, *_offer_warnings(loaded.config)]
+    except PassgateError as error:
+        # No gate starts from this either.
+        if as_json:
+            typer.echo(json.dumps({"ok": False, "problems": [str(error)], "warnings": []}))
+        else:
+            typer.echo(str(error), err=True)
+        raise typer.Exit(WRONG_USE) from None
     if as_json:
-        typer.echo(json.dumps({"ok": True, "problems": [], "warnings": list(loaded.warnings)}))
+        typer.echo(json.dumps({"ok": True, "problems": [], "warnings": warnings}))
         return
-    for warning in loaded.warnings:
+    for warning in warnings:
         typer.echo(f"warning: {warning}")
     typer.echo(f"{config}: ok")
+
+
+def _offer_warnings(config: "Config") -> tuple[str, ...]:
+    """What is doubtful about the published catalog."""
+    from passgate.settings import find_offer
+
+    data_dir = config.gate.data_dir
+    if data_dir.exists() and not os.access(data_dir, os.R_OK | os.X_OK):
+        return (f"{data_dir} is another user's: what is published there was not looked at",)
+    return find_offer(config).warnings
 
 
 @config_app.command("schema")

@@ -110,10 +110,10 @@ def _explain(
     from passgate.core.explanation import CHECKS, Checked, Explanation, explain
     from passgate.core.reasons import Refusal
     from passgate.core.request import Wire, canonical_request
-    from passgate.settings import issuer_settings, make_world
+    from passgate.settings import find_offer, issuer_settings, make_world
     from passgate.sync.keeper import Keeper
 
-    policy = make_world(config).policy
+    policy = make_world(config, find_offer(config).versions).policy
     wire = Wire(method, target.encode("utf-8", "surrogateescape"), headers, client)
     request = canonical_request(wire, policy.request_rules)
     if isinstance(request, Refusal):

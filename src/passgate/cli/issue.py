@@ -36,6 +36,13 @@ def issue(
             metavar="AUDIENCE", help="A gate id or audience that it is for; else any gate."
         ),
     ] = None,
+    pin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GATE=VERSION@HASH",
+            help="A version of a gate's catalog whose terms it keeps; 'catalog show' prints it.",
+        ),
+    ] = None,
     ttl: Annotated[
         str, typer.Option(metavar="DURATION", help="How long it lives, such as 15m, 12h or 30d.")
     ] = "30d",
@@ -63,7 +70,7 @@ def issue(
 ) -> None:
     """Mints a passport and prints it.
 
-    Repeat --permission, --constraint and --aud for more than one.
+    Repeat --permission, --constraint, --aud and --pin for more than one.
 
     \b
     Example:
@@ -99,6 +106,7 @@ def issue(
             agent_name=name,
             holder=None if holder_key is None else holder_at(holder_key).jwk,
             may_delegate=may_delegate,
+            pins=_pins(pin or []),
         )
     except (PassgateError, ValueError) as error:
         fail(error)
@@ -110,3 +118,18 @@ def issue(
         typer.echo(json.dumps({"passport": minted.token, "id": minted.id, "claims": minted.claims}))
     else:
         typer.echo(minted.token)
+
+
+def _pins(options: list[str]) -> dict[str, tuple[int, str]]:
+    pins: dict[str, tuple[int, str]] = {}
+    for option in options:
+        gate, equals, rest = option.partition("=")
+        version, at, content_hash = rest.partition("@")
+        if not (
+            gate and equals and at and content_hash and version.isascii() and version.isdigit()
+        ):
+            fail(f"--pin is GATE=VERSION@HASH, unlike {option!r}", WRONG_USE)
+        if gate in pins:
+            fail(f"--pin {gate} is given twice; a passport keeps one version", WRONG_USE)
+        pins[gate] = int(version[:18]), content_hash
+    return pins

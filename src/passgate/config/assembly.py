@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from passgate.config.catalog_file import CatalogFile
 from passgate.config.kinds import Section, Sections
 from passgate.config.model import (
     ActionsConfig,
@@ -29,8 +30,8 @@ from passgate.config.model import (
 from passgate.config.reading import CHILDREN, Tree
 
 
-def assemble(tree: Tree, file: Path, lines: dict[str, int], catalog: Any) -> Config:
-    """The Config of a tree without anything BAD in it; `catalog` is the catalog's document."""
+def assemble(tree: Tree, file: Path, lines: dict[str, int], catalog: CatalogFile | None) -> Config:
+    """The Config of a tree without anything BAD in it; `catalog` is what `catalog.file` holds."""
     gate, listen, upstream, passport = (
         tree[name] for name in ("gate", "listen", "upstream", "passport")
     )
@@ -91,7 +92,13 @@ def assemble(tree: Tree, file: Path, lines: dict[str, int], catalog: Any) -> Con
                 for index, entry in enumerate(tree["actions"]["routes"])
             ),
         ),
-        catalog=CatalogConfig(file=tree["catalog"]["file"], document=catalog),
+        catalog=CatalogConfig(
+            file=tree["catalog"]["file"],
+            min_version=tree["catalog"]["min_version"],
+            document=None if catalog is None else catalog.document,
+            compiled=None if catalog is None else catalog.compiled,
+            canonical=b"" if catalog is None else catalog.canonical,
+        ),
         anonymous=AnonymousConfig(**anonymous),
         constraints=tree["constraints"],
         ledger=LedgerConfig(kind=tree["ledger"]["kind"]),

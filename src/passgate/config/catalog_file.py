@@ -1,13 +1,14 @@
 """Reads the file that `catalog.file` names, with file and line of everything wrong in it."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from passgate.config.kinds import At, note_lines
 from passgate.config.problems import Problems
 from passgate.config.yaml_loader import Broken, plain_value, read_yaml
-from passgate.core.catalog import parse_catalog
+from passgate.core.catalog import Catalog, compile_catalog
 from passgate.core.constraints import problems as constraint_problems
 
 MAX_CATALOG_BYTES: Final = 16 << 20
@@ -16,8 +17,17 @@ MAX_CATALOG_BYTES: Final = 16 << 20
 _ENTRY: Final = re.compile(r"entry ([0-9]+) of the catalog: ")
 
 
-def read_catalog(path: Path, problems: Problems, line: int) -> dict[str, Any] | None:
-    """The catalog as authored, or None after noting every problem in it.
+@dataclass(frozen=True, slots=True)
+class CatalogFile:
+    """A catalog as authored, compiled, and as its RFC 8785 bytes."""
+
+    document: dict[str, Any]
+    compiled: Catalog
+    canonical: bytes
+
+
+def read_catalog(path: Path, problems: Problems, line: int) -> CatalogFile | None:
+    """The catalog in a file, or None after noting every problem in it.
 
     `line` is where gate.yaml names the file, for when it cannot be read at all. `${VAR}` means
     nothing here: a catalog is published, and must not depend on where the gate runs.
@@ -37,9 +47,7 @@ def read_catalog(path: Path, problems: Problems, line: int) -> dict[str, Any] | 
     note_lines(node, At("", problems, path.parent, {}, lines))
     document = plain_value(node)
     _judge_constraints(document, problems, file, lines)
-    if len(problems) == before:
-        _judge_whole(document, problems, file, lines)
-    return document if len(problems) == before else None
+    return _judge_whole(document, problems, file, lines) if len(problems) == before else None
 
 
 def _judge_constraints(document: Any, problems: Problems, file: str, lines: dict[str, int]) -> None:
@@ -57,11 +65,14 @@ def _judge_constraints(document: Any, problems: Problems, file: str, lines: dict
             problems.add(lines[where], sentence, file)
 
 
-def _judge_whole(document: Any, problems: Problems, file: str, lines: dict[str, int]) -> None:
+def _judge_whole(
+    document: Any, problems: Problems, file: str, lines: dict[str, int]
+) -> CatalogFile | None:
     try:
-        parse_catalog(document)
+        return CatalogFile(document, *compile_catalog(document))
     except ValueError as error:
         for sentence in error.args:
             found = _ENTRY.match(sentence)
             line = lines.get(f".permissions[{int(found[1]) - 1}]", 1) if found else 1
             problems.add(line, sentence, file)
+        return None

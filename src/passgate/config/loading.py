@@ -51,7 +51,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
     if catalog_file not in (None, BAD):
         line = at.lines.get("catalog.file", 1)
         catalog = read_catalog(catalog_file, problems, line)
-    offered = None if catalog is None else {entry["key"] for entry in catalog["permissions"]}
+    offered = None if catalog is None else catalog.compiled.entries.keys()
     if tree:
         validate(tree, at, offered)
     problems.raise_if_any()

@@ -10,6 +10,8 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from passgate.core.catalog import Catalog
+
 Network: TypeAlias = IPv4Network | IPv6Network
 
 
@@ -235,10 +237,16 @@ class ActionsConfig:
 
 @dataclass(frozen=True, slots=True)
 class CatalogConfig:
-    """Section `catalog`: the file and, read with it, its document (None without a file)."""
+    """Section `catalog`: the file and, read with it, what it holds (None without a file).
+
+    `canonical` are the RFC 8785 bytes of `document`. What is published is not part of it.
+    """
 
     file: Path | None
+    min_version: int
     document: Mapping[str, Any] | None
+    compiled: Catalog | None
+    canonical: bytes
 
 
 @dataclass(frozen=True, slots=True)

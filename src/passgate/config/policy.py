@@ -4,9 +4,9 @@ from hashlib import sha256
 
 import rfc8785
 
+from passgate.catalog import NO_VERSIONS, Versions
 from passgate.config.model import Config, RouteConfig
 from passgate.core.anonymous import AnonymousPolicy
-from passgate.core.catalog import parse_catalog
 from passgate.core.client_address import NO_PROXIES, TrustedProxies
 from passgate.core.constraints import parse_constraints
 from passgate.core.header_rules import header_rules
@@ -18,14 +18,15 @@ from passgate.core.trust import Issuer
 from passgate.core.verification import Acceptance
 
 
-def build_policy(config: Config) -> Policy:
+def build_policy(config: Config, versions: Versions = NO_VERSIONS) -> Policy:
     """The policy of a configuration that was loaded; never fails for one.
+
+    Where there are published `versions` of the catalog, the newest is in force, not the file.
 
     Its `hash` is the hex SHA-256 of the effective configuration as RFC 8785 JSON. Secrets are not
     in it, only where they are read.
     """
     anonymous = config.anonymous
-    catalog = config.catalog.document
     return Policy(
         gate_id=config.gate.id,
         hash=sha256(rfc8785.dumps(dict(config.effective))).hexdigest(),
@@ -51,7 +52,7 @@ def build_policy(config: Config) -> Policy:
             [make_route_of(index, route) for index, route in enumerate(config.actions.routes)]
         ),
         default_action=config.actions.default,
-        catalog=None if catalog is None else parse_catalog(catalog),
+        catalog=versions.in_force(config.catalog.compiled, config.catalog.min_version),
         anonymous=AnonymousPolicy(
             enabled=anonymous.enabled,
             allowed_actions=anonymous.allowed_actions,

@@ -93,16 +93,37 @@ def parse_catalog(document: object) -> Catalog:
     Raises `ValueError` whose `args` are one sentence per problem: unknown members, keys that are
     not actions or occur twice, and constraints that this version does not enforce.
     """
+    return compile_catalog(document)[0]
+
+
+def compile_catalog(document: object) -> tuple[Catalog, bytes]:
+    """As `parse_catalog`, with the RFC 8785 bytes that the hash is of."""
     if not isinstance(document, Mapping) or set(document) != {"permissions"}:
         raise ValueError("a catalog is an object with `permissions` and nothing else")
-    listed = document["permissions"]
+    entries = parse_permissions(document["permissions"])
+    try:
+        canonical = rfc8785.dumps(document)
+    except rfc8785.CanonicalizationError as inexpressible:
+        raise ValueError(
+            f"the catalog has no canonical JSON form: {inexpressible}"
+        ) from inexpressible
+    return Catalog(entries, content_hash(canonical)), canonical
+
+
+def parse_permissions(
+    listed: object, known: Mapping[str, CatalogEntry] | None = None
+) -> dict[str, CatalogEntry]:
+    """Compiles the entries of a catalog; those that `known` has already, word for word, are shared.
+
+    Raises `ValueError` as `parse_catalog` does.
+    """
     if not isinstance(listed, list):
         raise ValueError("`permissions` must be a list")  # noqa: TRY004 - what was authored is wrong
     problems: list[str] = []
     entries: dict[str, CatalogEntry] = {}
     for number, item in enumerate(listed, start=1):
         try:
-            entry = _entry(item)
+            entry = _known_entry(item, known) or _entry(item)
         except ValueError as error:
             problems.append(f"entry {number} of the catalog: {error}")
             continue
@@ -111,13 +132,15 @@ def parse_catalog(document: object) -> Catalog:
         entries[entry.key] = entry
     if problems:
         raise ValueError(*problems)
-    try:
-        canonical = rfc8785.dumps(document)
-    except rfc8785.CanonicalizationError as inexpressible:
-        raise ValueError(
-            f"the catalog has no canonical JSON form: {inexpressible}"
-        ) from inexpressible
-    return Catalog(entries, content_hash(canonical))
+    return entries
+
+
+def _known_entry(item: object, known: Mapping[str, CatalogEntry] | None) -> CatalogEntry | None:
+    if not known or not isinstance(item, Mapping):
+        return None
+    key = item.get("key")
+    entry = known.get(key) if isinstance(key, str) else None
+    return entry if entry is not None and entry.authored == item else None
 
 
 def content_hash(canonical: bytes) -> str:

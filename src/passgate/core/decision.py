@@ -53,6 +53,9 @@ from passgate.core.verification import (
 from passgate.core.verified_cache import VerifiedCache
 
 _MAX_MEMO: Final = 64
+_OWN_PIN: Final = Refusal(
+    "catalog_mismatch", "A delegated passport is pinned to another catalog than its root."
+)
 _NO_PINS: Final[Mapping[str, CatalogPin]] = {}
 
 
@@ -228,7 +231,7 @@ def decide(
         or check_proof(passport)
         # (12) catalog
         or check_catalog(passport.pins, policy.gate_id, policy.catalog, action, issuer.tier)
-        or (check_pins(passport, policy, action, issuer) if passport.chain else None)
+        or (check_pins(passport, policy) if passport.chain else None)
     )
     if refusal is not None:
         plan.refusal = refusal
@@ -349,7 +352,7 @@ def offer_of(policy: Policy, action: str, passport: Passport | None = None) -> C
     A passport that is pinned to an older version keeps that version's terms, with the limits of
     both. None without a catalog, and where no such thing is on offer.
     """
-    pins = _NO_PINS if passport is None else passport.pins
+    pins = _NO_PINS if passport is None else passport.kept_pins
     return offered_to(pins, policy.gate_id, policy.catalog, action)
 
 
@@ -384,12 +387,19 @@ def lacks_body(plan: Plan, request: Request, compiled: Compiled) -> bool | Refus
     return compiled.judges_body or (route is not None and route.judges_body)
 
 
-def check_pins(passport: Passport, policy: Policy, action: str, issuer: Issuer) -> Refusal | None:
-    """Check 12 for the ancestors: what they are pinned to binds those below them."""
-    for parent in passport.chain:
-        refusal = check_catalog(parent.pins, policy.gate_id, policy.catalog, action, issuer.tier)
-        if refusal is not None:
-            return refusal
+def check_pins(passport: Passport, policy: Policy) -> Refusal | None:
+    """Check 12 for a lineage: all are pinned as their root is, for each could name an old price.
+
+    Below a root without a pin the catalog in force may be named: its terms count in any case.
+    """
+    kept = passport.kept_pins.get(policy.gate_id)
+    catalog = policy.catalog
+    for link in passport.lineage[1:]:
+        pin = link.pins.get(policy.gate_id)
+        if pin is None or pin == kept:
+            continue
+        if kept is not None or catalog is None or catalog.pinned(pin) is not catalog:
+            return _OWN_PIN
     return None
 
 

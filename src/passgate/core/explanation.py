@@ -22,6 +22,7 @@ from passgate.core.facts import Facts
 from passgate.core.free_tier import with_free
 from passgate.core.instant import Instant
 from passgate.core.once import once_of
+from passgate.core.passport import Passport
 from passgate.core.policy import DENY, Policy
 from passgate.core.presented import choose_credential
 from passgate.core.pricing import priced_by
@@ -190,7 +191,8 @@ def _explain_anonymous(
         return
     rows.add(3, None, "none presented: the anonymous tier")
     rows.skip(4, 11)
-    rows.add(12, check_catalog({}, policy.gate_id, policy.catalog, plan.action))
+    refusal = check_catalog({}, policy.gate_id, policy.catalog, plan.action)
+    rows.add(12, refusal, _catalog_of(policy, None))
     compiled = owed_by_address(request, plan.action, policy)
     facts = _declared(plan, request, policy, compiled, given)
     if not isinstance(facts, Facts):
@@ -232,7 +234,8 @@ def _explain_passport(
     rows.add(
         12,
         check_catalog(passport.pins, policy.gate_id, policy.catalog, plan.action, issuer.tier)
-        or check_pins(passport, policy, plan.action, issuer),
+        or check_pins(passport, policy),
+        _catalog_of(policy, passport),
     )
     derived = derive(passport, issuer, plan.action, policy)
     if derived.compiled is None:
@@ -252,6 +255,19 @@ def _explain_passport(
         plan.charges = with_free(plan.charges, free_call(passport, plan.action, facts))
     if plan.route is not None and plan.route.idempotent and given is None:
         plan.once = once_of(passport, request, plan.route, facts)
+
+
+def _catalog_of(policy: Policy, passport: Passport | None) -> str:
+    """Which version is in force, and whose terms count."""
+    catalog = policy.catalog
+    if catalog is None:
+        return "no catalog: everything is offered"
+    pin = None if passport is None else passport.kept_pins.get(policy.gate_id)
+    agreed = catalog if pin is None else catalog.pinned(pin)
+    version = f"version {catalog.version}"
+    if agreed is None or agreed is catalog:
+        return version
+    return f"{version}, by the terms of version {agreed.version}"
 
 
 def _explain_owed(

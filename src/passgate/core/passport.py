@@ -106,6 +106,14 @@ class Passport:
             issued_at = min(issued_at, parent.issued_at)
         return issued_at
 
+    @property
+    def kept_pins(self) -> "Mapping[str, CatalogPin]":
+        """The catalogs whose terms count: those that the root was issued with.
+
+        What is below it was signed by its holder, who could name any older price.
+        """
+        return self.chain[0].pins if self.chain else self.pins
+
     def __post_init__(self, seal: object) -> None:
         if seal is not _BY_VERIFICATION:
             raise TypeError("a Passport is made by verifying one, not by calling Passport()")

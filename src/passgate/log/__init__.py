@@ -6,7 +6,7 @@
 
 from passgate.log.checkpoint import NoteKey, Signer
 from passgate.log.floods import FloodGate
-from passgate.log.keys import GateKey, open_gate_key
+from passgate.log.keys import GateKey, find_gate_key, open_gate_key
 from passgate.log.opening import open_log
 from passgate.log.reading import follow_lines, newest_lines, read_lines
 from passgate.log.settings import LogSettings
@@ -22,6 +22,7 @@ __all__ = [
     "NoteKey",
     "Signer",
     "Verification",
+    "find_gate_key",
     "follow_lines",
     "newest_lines",
     "open_gate_key",

@@ -16,7 +16,7 @@ from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 from passgate.errors import KeyFileError
 from passgate.log.checkpoint import Signer
 
-__all__ = ["GateKey", "Signer", "open_gate_key", "open_query_key"]
+__all__ = ["GateKey", "Signer", "find_gate_key", "open_gate_key", "open_query_key"]
 
 # RFC 8410 section 7: every Ed25519 private key in PKCS #8 is this prefix and its 32-byte seed, so
 # that `openssl pkey -in gate.key` reads it and no second library has to be loaded to write it.
@@ -45,6 +45,20 @@ def open_gate_key(data_dir: Path) -> GateKey:
     text = _read_private(path)
     if text is None:
         text = _write_private(path, _pem(secrets.token_bytes(32)))
+    return _key_of(text, path)
+
+
+def find_gate_key(data_dir: Path) -> GateKey | None:
+    """Read `data_dir/gate.key`; None where there is none yet, for this makes nothing.
+
+    Raises `KeyFileError` as `open_gate_key` does.
+    """
+    path = data_dir / "gate.key"
+    text = _read_private(path)
+    return None if text is None else _key_of(text, path)
+
+
+def _key_of(text: str, path: Path) -> GateKey:
     seed = _seed(text, path)
     public, _ = crypto_sign_seed_keypair(seed)
     return GateKey(public, seed)

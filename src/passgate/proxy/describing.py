@@ -46,8 +46,8 @@ def describe(
     if catalog is not None:
         record.catalog = catalog.content_hash
         record.catalog_version = catalog.version
-        if passport is not None and passport.pins:
-            pin = passport.pins.get(policy.gate_id)
+        if passport is not None and passport.kept_pins:
+            pin = passport.kept_pins.get(policy.gate_id)
             if pin is not None and pin.content_hash in catalog.older:
                 facts["terms"] = pin.content_hash
     declared = plan.facts

@@ -28,6 +28,7 @@ from passgate.core.verification import (
     verify,
 )
 from passgate.log import Log
+from passgate.proxy.catalog_endpoint import answer_catalog, describe_catalog
 from passgate.proxy.dry_run import DryRun, read_dry_run
 from passgate.proxy.steps import Answer, NeedBody, Step
 from passgate.proxy.world import World
@@ -40,6 +41,7 @@ _MAX_CHECK_BYTES: Final = 16 * 1024
 _encode = msgspec.json.Encoder().encode
 _CLOSED: Final = frozenset({"action_blocked", "permission_denied"})
 _JSON: Final = b"Content-Type: application/json\r\nCache-Control: no-store\r\n"
+_VERSIONS: Final = "/catalog/"
 
 _NO_ENDPOINT: Final = Refusal("action_unknown", "The gate has no such endpoint.")
 _WRONG_METHOD: Final = Refusal(
@@ -48,7 +50,8 @@ _WRONG_METHOD: Final = Refusal(
 
 
 class Endpoints:
-    """Answers `GET /`, `/keys`, `/passport`, `/checkpoint`, `/reasons` and `POST /check`.
+    """Answers `GET /`, `/keys`, `/catalog`, `/catalog/{version or hash}`, `/passport`,
+    `/checkpoint`, `/reasons` and `POST /check`.
 
     A presented passport is judged by checks 4 to 9 like anywhere else; what these endpoints tell of
     it they tell to nobody without it. Nothing here charges, and only refusals are put on record.
@@ -74,6 +77,7 @@ class Endpoints:
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[Case, Request], Step]]] = {
             "/": (_READ, self._describe),
             "/keys": (_READ, self._keys),
+            "/catalog": (_READ, self._catalog),
             "/passport": (_READ, self._passport),
             "/check": (("POST",), self._need_check),
             "/checkpoint": (_READ, self._checkpoint),
@@ -88,6 +92,8 @@ class Endpoints:
         """The step for a request to one of the endpoints."""
         name = request.path[len(self._prefix) :].rstrip("/") or "/"
         found = self._routes.get(name)
+        if found is None and name.startswith(_VERSIONS):
+            found = _READ, self._catalog
         if found is None:
             return case.refuse(_NO_ENDPOINT)
         methods, answer = found
@@ -110,8 +116,10 @@ class Endpoints:
                 "proofs": [],
                 "anonymous": world.policy.anonymous.enabled,
                 "version": __version__,
+                **describe_catalog(world.policy),
                 "links": {
                     "keys": f"{prefix}/keys",
+                    **({"catalog": f"{prefix}/catalog"} if world.policy.catalog else {}),
                     "passport": f"{prefix}/passport",
                     "check": f"{prefix}/check",
                     "checkpoint": f"{prefix}/checkpoint",
@@ -122,6 +130,9 @@ class Endpoints:
 
     def _keys(self, _: "Case", __: Request) -> Step:
         return _answer(self._jwks)
+
+    def _catalog(self, case: "Case", request: Request) -> Step:
+        return answer_catalog(case, request, request.path[len(self._prefix) + len(_VERSIONS) :])
 
     def _checkpoint(self, _: "Case", __: Request) -> Step:
         note = self._log.newest_checkpoint().encode()
@@ -240,7 +251,7 @@ def _owed(passport: Passport, claims: dict[str, Any], action: str, world: World)
         if isinstance(entry, dict) and covers(entry["permission_key"], action)
     }
     catalog = world.policy.catalog
-    pin = passport.pins.get(world.policy.gate_id)
+    pin = passport.kept_pins.get(world.policy.gate_id)
     agreed = None if catalog is None or pin is None else catalog.pinned(pin)
     owed = {
         "gate": world.gate_constraints,

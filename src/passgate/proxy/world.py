@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from passgate.catalog import NO_SHELF, Shelf
 from passgate.core.policy import Policy
 from passgate.proxy.refusals import Surface
 
@@ -15,7 +16,7 @@ class World:
     `strict` forwards only what is durably on record. `allow_reads` lets GET, HEAD and OPTIONS pass
     unrecorded while the log cannot be written. `judged_body_bytes` bounds a body that rules read.
     `assertion_audience` is whom signed assertions are for, None where there are none. The
-    constraints are as authored, for telling a holder what is owed.
+    constraints are as authored, for telling a holder what is owed; `shelf` has the signed catalogs.
     """
 
     policy: Policy
@@ -27,3 +28,4 @@ class World:
     assertion_audience: str | None
     gate_constraints: Mapping[str, Any]
     issuer_constraints: Mapping[str, Mapping[str, Any]]
+    shelf: Shelf = NO_SHELF

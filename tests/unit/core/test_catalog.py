@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 import rfc8785
 
-from passgate.core.catalog import Catalog, check_catalog, offered_to, parse_catalog
+from passgate.core.catalog import (
+    Catalog,
+    check_catalog,
+    offered_to,
+    parse_catalog,
+    parse_permissions,
+)
 from passgate.core.passport import CatalogPin
 
 DOCUMENT: dict[str, Any] = {
@@ -291,3 +297,21 @@ def test_an_entry_that_did_not_change_is_joined_with_nothing() -> None:
     third = replace(SECOND, version=3, content_hash="sha256:3", older={SECOND.content_hash: SECOND})
     same = third.entries["api:search"]
     assert offered_to(AT_SECOND, "gate_a", third, "api:search") is same
+
+
+def test_entries_that_are_known_word_for_word_are_shared() -> None:
+    """However many versions there are, what did not change is there once."""
+    listed = [*DOCUMENT["permissions"], {"key": "api:new"}]
+    changed = [{**listed[0], "risk_level": "high"}, *listed[1:]]
+    entries = parse_permissions(changed, CATALOG.entries)
+    assert entries["api:export"] is CATALOG.entries["api:export"]
+    assert entries["api:search"] is not CATALOG.entries["api:search"]
+    assert list(entries) == ["api:search", "api:export", "api:free", "api:new"]
+    assert parse_permissions(changed) == entries
+
+
+@pytest.mark.parametrize("item", [5, {}, {"key": 5}, {"key": []}])
+def test_what_is_no_entry_is_none_among_known_ones(item: object) -> None:
+    """It is told as a problem, as anywhere."""
+    with pytest.raises(ValueError, match="entry 1 of the catalog"):
+        parse_permissions([item], CATALOG.entries)

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.support.decisions import Scene, catalog
+from tests.craft import CHILD, OTHER_KEY, OTHER_SEED, THUMBPRINT, credential, jwk_of
+from tests.support.decisions import Scene, catalog, verdict
 
 from passgate.core.catalog import Catalog
 from passgate.core.decision import decide
@@ -57,3 +58,46 @@ def test_publishing_changes_the_next_decision_of_a_cached_passport() -> None:
     later = here.but(catalog=catalog("api:search", search={PRICE: 1}))
     after = decide(request, later.policy(), trust, now, cache)
     assert (before.facts.cost_cents, after.facts.cost_cents) == (8, 1)
+
+
+def delegated(root: tuple[int, str] | None, own: tuple[int, str] | None) -> Scene:
+    """A request with a passport below another one, each pinned so or not at all."""
+    above, below = (
+        {} if pin is None else {"catalogs": {"gate_a": {"version": pin[0], "content_hash": pin[1]}}}
+        for pin in (root, own)
+    )
+    parent = {"jti": "pass_root", "permissions": ["api:*"], "may_delegate": True, **above}
+    held = credential({**parent, "cnf": {"jwk": jwk_of(OTHER_KEY)}})
+    return Scene(
+        claims={**CHILD, "permissions": ["api:*"], "chain": [held], **below},
+        jose={"kid": THUMBPRINT},
+        seed=OTHER_SEED,
+        catalog=versions(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("root", "own", "cents"),
+    [
+        *((None, None, 8), (None, (2, NEW), 8)),
+        *(((1, OLD), None, 5), ((1, OLD), (1, OLD), 5), ((2, NEW), None, 8)),
+    ],
+)
+def test_a_child_has_the_terms_of_its_root(
+    root: tuple[int, str] | None, own: tuple[int, str] | None, cents: int
+) -> None:
+    """Whoever delegates hands on the price that they agreed to."""
+    plan = delegated(root, own).decide()
+    assert plan.refusal is None
+    assert plan.facts.cost_cents == cents
+
+
+@pytest.mark.parametrize(
+    ("root", "own"), [(None, (1, OLD)), ((2, NEW), (1, OLD)), ((1, OLD), (2, NEW))]
+)
+def test_no_holder_chooses_its_price(root: tuple[int, str] | None, own: tuple[int, str]) -> None:
+    """A child is signed by its parent's holder, who could pin it to whatever was cheapest."""
+    scene = delegated(root, own)
+    assert verdict(scene.judge()) == "catalog_mismatch"
+    found = [row for row in scene.explain().checks if row.outcome == "refused"]
+    assert [row.number for row in found] == [12]
