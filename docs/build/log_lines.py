@@ -160,6 +160,12 @@ KINDS = (
                 always=False,
             ),
             Field("decision_id", "text", "That of the decision."),
+            Field(
+                "minutes",
+                "integer",
+                "How many minutes had begun, where it is priced by the minute.",
+                always=False,
+            ),
             Field("ms", "integer", "Milliseconds from the decision to the end."),
             Field(
                 "outcome",
@@ -190,6 +196,16 @@ KINDS = (
                 "integer",
                 "The status of the answer; 499 for a client that was gone before it, 0 where the gate cut before it.",
             ),
+        ),
+    ),
+    Kind(
+        "charge",
+        "A further minute of a request that is priced by the minute, charged up to two seconds before it begins. One that did not begin is given back with the outcome.",
+        (
+            Field("charges", "list of `{amount, counter}`", "What it takes from which counter."),
+            Field("decision_id", "text", "That of the decision."),
+            _GATE,
+            Field("minute", "integer", "Its number; the first is charged by the decision."),
         ),
     ),
     Kind(
@@ -423,6 +439,15 @@ async def _write_example(log: Log, clock: ManualClock) -> None:
     record.outcome, record.status, record.bytes_out, record.ms = "completed", 200, 5120, 12
     record.settled_cents = 0
     log.append_outcome(record)
+    spend = f"spend/daily/passport|iss_lab|{passport.id}"
+    log.append_event(
+        "charge",
+        {
+            "charges": [{"amount": 2, "counter": spend}],
+            "decision_id": record.decision_id,
+            "minute": 2,
+        },
+    )
     floods = FloodGate(1, log)
     floods.refused("192.0.2.9", clock())
     for _ in range(40):

@@ -59,6 +59,7 @@ class Record:
     ms: int
     settled_cents: int | None
     released: bool
+    minutes: int  # that began, where it was charged by the minute
     cost_correction: str  # applied | clamped | malformed | ignored, where the upstream stated one
 
     def __init__(
@@ -99,6 +100,7 @@ class Record:
         ms: int = 0,
         settled_cents: int | None = None,
         released: bool = False,
+        minutes: int = 0,
         cost_correction: str = "",
     ) -> None:
         self.decision_id = decision_id
@@ -137,4 +139,5 @@ class Record:
         self.ms = ms
         self.settled_cents = settled_cents
         self.released = released
+        self.minutes = minutes
         self.cost_correction = cost_correction

@@ -34,7 +34,8 @@ class Fold:
     """Counters, and the allowed requests without an outcome, after all lines before `position`.
 
     An allowed decision takes its charges at its line's time, whatever the limits were. Its outcome
-    gives them back when `released`, or lowers its spend to `settled_cents`. Requests of one
+    gives them back when `released`, or lowers its spend to `settled_cents`; further `minutes` of it
+    are lines of kind `charge`, and those that did not begin come back with it. Requests of one
     operation (`idempotency`) owe one spend. What is in flight is not counted: nothing of it is left
     when a log is read. A line of a hold or its approval that has `charges` takes these for the hold
     from then on, and one that is `released` gives them back.
@@ -70,6 +71,8 @@ class Fold:
                     self._take(line, line["decision_id"])
             elif kind == "outcome":
                 self._end(line)
+            elif kind == "charge":
+                self._take(line, _minute(line["decision_id"], line["minute"]))
             elif kind in {"hold", "approval"}:
                 self._hold(line)
             elif kind not in _UNCOUNTED:
@@ -142,11 +145,14 @@ class Fold:
 
     def _end(self, line: Mapping[str, Any]) -> None:
         opened = self.open.pop(line["decision_id"], None)
-        if opened is None:
-            return
         released, settled = line.get("released", False), line.get("settled_cents")
         if type(released) is not bool or not (settled is None or type(settled) is int):
             raise ValueError("`released` or `settled_cents` is of a wrong type")
+        if "minutes" in line or released:
+            later = self._end_minutes(line["decision_id"], 0 if released else line["minutes"])
+            settled = None if settled is None else settled - later
+        if opened is None:
+            return
         for name, amount in opened.charges:
             if released:
                 self._give_back(name, amount, opened.ms, opened.wall)
@@ -160,6 +166,20 @@ class Fold:
             if not operation.open and not operation.sent:
                 self.operations.forget(operation)
 
+    def _end_minutes(self, name: str, minutes: int) -> int:
+        """Ends the minutes after the first, and sums up what those took that had begun."""
+        if type(minutes) is not int:
+            raise ValueError("`minutes` is of a wrong type")
+        later, number = 0, 2
+        while (opened := self.open.pop(_minute(name, number), None)) is not None:
+            if number <= minutes:
+                later += max(amount for _, amount in opened.charges)
+            else:
+                for counter, amount in opened.charges:
+                    self._give_back(counter, amount, opened.ms, opened.wall)
+            number += 1
+        return later
+
     def _give_back(self, name: str, amount: int, ms: int, wall: float) -> None:
         counter = self.counters.by_name.get(name)
         if counter is not None:
@@ -172,6 +192,13 @@ def fold(lines: Iterable[Mapping[str, Any]], position: int = 0) -> Fold:
     for line in lines:
         folded.add(line)
     return folded
+
+
+def _minute(name: str, number: int) -> str:
+    """What an open decision's minute is called among the open ones; see `proxy.metering`."""
+    if type(number) is not int:
+        raise ValueError("`minute` is of a wrong type")
+    return f"{name}+{number}"
 
 
 def _seconds(text: str) -> float:

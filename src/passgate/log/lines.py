@@ -26,7 +26,7 @@ _WITH_REASON: Final = frozenset(("upstream_failed", "cut"))
 KINDS: Final = frozenset(
     (
         *("decision", "outcome", "hold", "approval", "trust", "config", "passport"),
-        *("suppressed", "checkpoint", "start", "stop", "gap"),
+        *("charge", "suppressed", "checkpoint", "start", "stop", "gap"),
     )
 )
 
@@ -250,6 +250,10 @@ class Lines:
         if record.outcome in _WITH_REASON and record.reason_code:
             reason = f',"reason_code":"{record.reason_code}"'
             quotes += 4
+        minutes = ""
+        if record.minutes:
+            minutes = f',"minutes":{record.minutes}'
+            quotes += 2
         received = ""
         if record.bytes_in:
             received = f',"bytes_in":{record.bytes_in}'
@@ -261,7 +265,8 @@ class Lines:
         text = (
             f'{{"bytes":{record.bytes_out}{received}{corrected}'
             f',"decision_id":"{record.decision_id}"'
-            f',"kind":"outcome","ms":{record.ms},"outcome":"{record.outcome}"{fee}{reason}'
+            f',"kind":"outcome"{minutes},"ms":{record.ms}'
+            f',"outcome":"{record.outcome}"{fee}{reason}'
             f',"released":{"true" if record.released else "false"},"seq":{seq}{settled}'
             f',"status":{record.status},"time":"{moment}","v":1}}'
         )
@@ -286,6 +291,8 @@ class Lines:
                 members["platform_fee_cents"] = cents
         if record.cost_correction:
             members["cost_correction"] = record.cost_correction
+        if record.minutes:
+            members["minutes"] = record.minutes
         if record.bytes_in:
             members["bytes_in"] = record.bytes_in
         return _general("outcome", seq, moment, members)

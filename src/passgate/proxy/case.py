@@ -8,8 +8,9 @@ import structlog
 from passgate.core.constraints import refusal_for
 from passgate.core.constraints.base import Charge
 from passgate.core.constraints.subjects import subject_of_address, subject_of_passport
-from passgate.core.decision import Plan, conclude, decide
+from passgate.core.decision import Plan, conclude, decide, derive
 from passgate.core.free_tier import choices, is_free
+from passgate.core.metered import judge_cost, minute_charges
 from passgate.core.passport import Passport
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, Wire, canonical_request
@@ -19,6 +20,7 @@ from passgate.ledger.protocol import Balance, Conflict, Reservation, Shortfall, 
 from passgate.proxy.allowance import allowance_lines
 from passgate.proxy.describing import describe
 from passgate.proxy.forwarding import anonymous_lines, hop_lines, identity_lines
+from passgate.proxy.metering import Meter
 from passgate.proxy.priced import note_taken
 from passgate.proxy.steps import Answer, Forward, NeedBody, Step, Wait
 from passgate.record import Record
@@ -260,6 +262,10 @@ class Case:
             note_taken(record, reservation)
         forward = self._prepare(reservation)
         self._forward = forward
+        plan = self.plan
+        assert plan is not None
+        if plan.facts.minute_cents and not is_free(record.charges):
+            forward.meter = self._meter(plan)
         enforcer.allowed(record, reservation)
         if self.world.strict:
             enforcer.log.append_decision(record, self._recorded)
@@ -267,6 +273,25 @@ class Case:
         enforcer.log.append_decision(record, None)
         enforcer.tally.decided(record)
         return forward
+
+    def _meter(self, plan: Plan) -> Meter:
+        """What charges the minutes after the first; judged by the policy of the decision."""
+        request, passport, issuer = self._request, plan.passport, plan.issuer
+        assert request is not None
+        assert passport is not None
+        assert issuer is not None
+        compiled = derive(passport, issuer, plan.action, self.world.policy).compiled
+        assert compiled is not None
+        facts = plan.facts
+        return Meter(
+            self._enforcer,
+            self._record.decision_id,
+            facts.cost_cents,
+            facts.minute_cents,
+            minute_charges(plan.charges, facts.minute_cents),
+            judge_cost(compiled, request, plan.action, facts, self.now),
+            strict=self.world.strict,
+        )
 
     def _recorded(self, durable: bool) -> None:
         """The group commit is over: only what is on disk may be forwarded."""
@@ -299,6 +324,8 @@ class Case:
                 self._resume(enforcer.render(stopped, self._record, close=False))
                 return
         forward.sent_at = enforcer.clock().boot
+        if forward.meter is not None:
+            forward.meter.begin(forward.sent_at)
         self._resume(forward)
 
     def _without_record(self, plan: Plan) -> Step:

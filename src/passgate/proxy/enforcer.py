@@ -96,9 +96,12 @@ class Enforcer:
                 settle(forward, self.ledger, now, status, outcome)
                 if record.settled_cents:
                     self.tally.settled(record.settled_cents, record.fee_basis_points)
-        elif reservation is not None and reservation.open:
-            self.ledger.release(reservation, now)
-            record.released = True
+        else:
+            if reservation is not None and reservation.open:
+                self.ledger.release(reservation, now)
+                record.released = True
+            if forward.meter is not None:
+                forward.meter.end(now, sent=False)
         self.inflight -= 1
         elapsed = now.boot - record.at.boot
         record.outcome = outcome
@@ -124,6 +127,15 @@ class Enforcer:
     def stopped(self, record: Record) -> Refusal | None:
         """What the kill switch says now to a request that was judged before."""
         return self.world.policy.stopped(record.action, record.passport, self.keeper.trust)
+
+    def unpaid(self, forward: Forward) -> Answer | None:
+        """The refusal for a metered exchange that has begun a minute which nobody pays for."""
+        meter = forward.meter
+        refusal = None if meter is None else meter.look()
+        if refusal is None:
+            return None
+        forward.record.reason_code = refusal.code
+        return self.render(refusal, forward.record, close=True)
 
     def refuse(self, refusal: Refusal, record: Record, *, close: bool = False) -> Answer:
         """Puts a refusal on record and renders it. Refusals never wait for the disk."""

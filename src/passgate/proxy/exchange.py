@@ -174,7 +174,7 @@ class Exchange:
         return self._status != 0
 
     def refuse(self, answer: Answer) -> None:
-        """The rest of the streamed body is unacceptable: the upstream's request is cut."""
+        """The upstream's request is cut: its body is unacceptable, or it is not paid any more."""
         self._drop_upstream()
         if self._status:
             self._end("cut")
@@ -224,6 +224,10 @@ class Exchange:
             self._overdue(now)
         elif judge and not self._plane.may_go_on(self._forward):
             self.cut()
+        elif self._forward.meter is not None:
+            unpaid = self._plane.enforcement.unpaid(self._forward)
+            if unpaid is not None:
+                self.refuse(unpaid)
 
     def _overdue(self, now: float) -> None:
         """A deadline has passed. Whoever takes what waits for it, however slowly, gets another."""

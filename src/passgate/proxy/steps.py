@@ -6,6 +6,7 @@ from typing import Protocol, TypeAlias
 
 from passgate.core.request import Wire
 from passgate.ledger.protocol import Reservation
+from passgate.proxy.metering import Meter
 from passgate.record import Record
 
 
@@ -29,7 +30,8 @@ class Forward:
     `answer_headers` are lines to put into the final answer. `body` is the judged body to send
     exactly as it is, or None where the body streams. `stated_cost` is what the upstream's answer
     says of its cost, as `stated_cost.also_stated` puts it together; `correctable` whether it may.
-    `reservation`, `sent_at` (by the boot clock) and `recorded` are the enforcer's own.
+    `meter` counts the minutes of what is priced so. `reservation`, `sent_at` (by the boot clock)
+    and `recorded` are the enforcer's own.
     """
 
     head: bytes
@@ -41,6 +43,7 @@ class Forward:
     recorded: bool
     correctable: bool
     stated_cost: bytes
+    meter: Meter | None
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class Forward:
         self.recorded = recorded
         self.correctable = correctable
         self.stated_cost = b""
+        self.meter: Meter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +121,6 @@ class Enforcement(Protocol):
 
     def killed(self, forward: Forward) -> bool:
         """Whether an open stream has been stopped by the operator since it began."""
+
+    def unpaid(self, forward: Forward) -> Answer | None:
+        """The refusal for a metered exchange that has begun a minute which nobody pays for."""

@@ -121,8 +121,12 @@ class Tunnel:
 
     def sweep(self, now: float, judge: bool) -> None:
         """Called every tick, as for an exchange."""
-        if (now >= self._deadline and not self._still_moves(now)) or (
-            judge and not self._plane.may_go_on(self._forward)
+        forward = self._forward
+        plane = self._plane
+        if (
+            (now >= self._deadline and not self._still_moves(now))
+            or (judge and not plane.may_go_on(forward))
+            or (forward.meter is not None and plane.enforcement.unpaid(forward) is not None)
         ):
             self._end("cut")
 

@@ -252,7 +252,7 @@ def test_only_known_kinds_are_rendered(lines: Lines) -> None:
     for kind in ("checkpoint", "other"):
         with pytest.raises(ValueError, match="no line is of kind"):
             lines.event(kind, 0, 0.0, {})
-    assert len(KINDS) == 12
+    assert len(KINDS) == 13
 
 
 def test_the_second_is_kept_and_turned(lines: Lines) -> None:
