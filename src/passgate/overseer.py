@@ -4,7 +4,10 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from passgate.admin.operations import Readiness, RecordQuery, Reloaded
+from passgate.admin.operations import Readiness, RecordQuery, Reloaded, Stopped
+from passgate.core.constraints.patterns import forbid, forbidden_patterns
+from passgate.core.kills import KINDS, Kill, Kills
+from passgate.core.policy import DENY
 from passgate.log import newest_lines
 
 if TYPE_CHECKING:
@@ -78,6 +81,7 @@ class Overseer:
                     "warning": "; ".join(gate.offer.warnings),
                 }
             )
+        rows.append(_switch(gate.keeper.trust.kills))
         rows += [
             {
                 "name": f"certificate of {use}",
@@ -134,6 +138,34 @@ class Overseer:
         """Each source of each issuer, as the keeper sees it."""
         return [dict(row) for row in self._gate.keeper.status()]
 
+    def kills(self) -> tuple[Kill, ...]:
+        """See `Operations.kills`."""
+        return self._gate.switch.kills
+
+    async def stop(self, kind: str, target: str, issuer: str, reason: str, by: str) -> Stopped:
+        """See `Operations.stop`; warns about an issuer or action that the gate does not know."""
+        kill, new = await self._gate.switch.stop(kind, target, issuer, reason, by)
+        warnings = []
+        named = target if kind == "issuer" else issuer
+        if named and named not in self._gate.keeper.trust.issuers:
+            warnings.append(f"no issuer {named} is configured: check the name")
+        if kind == "action" and not self._is_known(target):
+            warnings.append(f"no route or catalog entry is {target}: check the name")
+        return Stopped(kill, new, tuple(warnings))
+
+    def _is_known(self, action: str) -> bool:
+        """Whether a kill of this action stops one that the configuration names, or may make."""
+        policy = self._gate.enforcer.world.policy
+        known = {route.action for route in policy.routes.routes}
+        if policy.catalog is not None:
+            known |= policy.catalog.entries.keys()
+        pattern = forbidden_patterns([action])
+        return policy.default_action != DENY or any(forbid(pattern, each) for each in known)
+
+    async def lift(self, name: str, by: str) -> Kill:
+        """See `Operations.lift`."""
+        return await self._gate.switch.lift(name, by)
+
     async def records(self, query: RecordQuery) -> list[dict[str, Any]]:
         """The newest matching lines; read in a thread, for the log may be large."""
         directory = self._gate.config.gate.data_dir / "log"
@@ -168,6 +200,7 @@ class Overseer:
                 (row["issuer"],): row["unknown_kids"] for row in rows if row["kind"] == "keys"
             },
             **self._upstream_measurements(),
+            "passgate_kills": _by_kind(gate.keeper.trust.kills),
             "passgate_log_lines_total": log.size,
             "passgate_log_commit_seconds": gate.commit_seconds,
             "passgate_log_gaps_total": log.gaps,
@@ -189,6 +222,24 @@ class Overseer:
             "passgate_upstream_retries_total": {(k,): v for k, v in counted.retries.items()},
             "passgate_upstream_resolution_failures_total": counted.resolutions_failed,
         }
+
+
+def _switch(kills: Kills) -> dict[str, Any]:
+    """The kill switch's row: what is stopped on purpose makes nothing unready."""
+    warning = ""
+    if kills.active:
+        count = len(kills.entries)
+        warning = f"{count} {'kill is' if count == 1 else 'kills are'} in force"
+    if kills.everything:
+        warning = "everything is stopped"
+    return {"name": "kill switch", "ok": True, "kills": len(kills.entries), "warning": warning}
+
+
+def _by_kind(kills: Kills) -> dict[tuple[str, ...], int]:
+    counts: dict[tuple[str, ...], int] = {(kind,): 0 for kind in KINDS}
+    for kill in kills.entries:
+        counts[(kill.kind,)] += 1
+    return counts
 
 
 def _matching(directory: Path, query: RecordQuery) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from passgate.admin.kills import KILL_ROLES, KillsApi
 from passgate.admin.metrics import metrics_text
 from passgate.admin.operations import Operations, RecordQuery
 
@@ -19,6 +20,7 @@ _ROUTE_ROLES: Mapping[tuple[str, str], str] = {
     ("GET", "/api/trust"): "viewer",
     ("GET", "/api/records"): "viewer",
     ("POST", "/api/reload"): "admin",
+    **KILL_ROLES,
 }
 _MAX_RECORDS = 1000
 
@@ -46,6 +48,7 @@ def make_app(
     app.router.add_get("/api/trust", admin.trust)
     app.router.add_get("/api/records", admin.records)
     app.router.add_post("/api/reload", admin.reload)
+    KillsApi(operations, admin.name_of, _problem).add_to(app.router)
     return app
 
 
@@ -93,6 +96,9 @@ class _Admin:
         needed = _ROUTE_ROLES.get((request.method, path), "admin")
         if ROLES[holder.role] < ROLES[needed]:
             return _problem(403, f"This needs the role {needed}.")
+        if request.can_read_body and request.content_type != "application/json":
+            # Nor would a page's form be JSON, if one ever came to have a token.
+            return _problem(415, "A body must be application/json.")
         return None
 
     def holder(self, request: web.Request) -> Token | None:
@@ -105,6 +111,12 @@ class _Admin:
             if hmac.compare_digest(token.secret, presented) and presented:
                 holder = token
         return holder
+
+    def name_of(self, request: web.Request) -> str:
+        """The name of whoever a request under /api comes from, for the record."""
+        holder = self.holder(request)
+        assert holder is not None, "the guard lets nobody else in"
+        return holder.name
 
     async def livez(self, _: web.Request) -> web.Response:
         """200 while the process turns; says nothing about its neighbours."""

@@ -57,6 +57,9 @@ METRICS = (
     MetricRow("passgate_settled_cents_total", "counter", (), "What requests cost in the end."),
     MetricRow("passgate_platform_fee_cents_total", "counter", (), "The platform's fees on that."),
     MetricRow("passgate_checks_total", "counter", (), "Dry runs answered by `POST /check`."),
+    MetricRow("passgate_kills", "gauge", ("kind",),
+              "What the operator has stopped and not lifted: agents, passports, actions, issuers, "
+              "and 1 for `all` while everything is stopped."),
     MetricRow("passgate_log_lines_total", "counter", (), "Lines put on record."),
     MetricRow("passgate_log_commit_seconds", "histogram", (),
               "Seconds that a group commit took: hash, sign, write and, if strict, sync."),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from passgate.admin.metrics import Measured
+from passgate.core.kills import Kill
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,18 @@ class RecordQuery:
     decision_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What an order to the kill switch came to; `new` is False where this was stopped already.
+
+    Each of `warnings` is a sentence on what it may not do as it was meant.
+    """
+
+    kill: Kill
+    new: bool
+    warnings: tuple[str, ...] = ()
+
+
 class Operations(Measured, Protocol):
     """The running gate, seen by its operator."""
 
@@ -44,6 +57,15 @@ class Operations(Measured, Protocol):
 
     async def records(self, query: RecordQuery) -> list[dict[str, Any]]:
         """Lines of the log, newest first."""
+
+    def kills(self) -> tuple[Kill, ...]:
+        """What is stopped, in the order in which it was."""
+
+    async def stop(self, kind: str, target: str, issuer: str, reason: str, by: str) -> Stopped:
+        """Stop something, as `KillSwitch.stop` does and raises; `by` is whoever orders it."""
+
+    async def lift(self, name: str, by: str) -> Kill:
+        """Lift a kill, as `KillSwitch.lift` does and raises."""
 
     async def reload(self) -> Reloaded:
         """Read the configuration again: all of it comes into force, or nothing does."""

@@ -8,15 +8,22 @@ import os
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
 from passgate.cli.exits import WRONG_USE, fail
 
+if TYPE_CHECKING:
+    from passgate.config import AdminToken
+
 AdminOption: TypeAlias = Annotated[
     str | None,
-    typer.Option("--admin", metavar="URL", help="The admin listener; else the configuration's."),
+    typer.Option(
+        "--admin",
+        metavar="URL",
+        help="The admin listener, also unix:PATH; else the configuration's.",
+    ),
 ]
 TokenOption: TypeAlias = Annotated[
     str | None,
@@ -84,26 +91,12 @@ class AdminApi:
     def _connection(self) -> HTTPConnection:
         from http.client import HTTPSConnection
 
+        from passgate.cli.unix_http import UnixConnection
+
         if self.socket_path is not None:
-            return _UnixConnection(self.socket_path)
+            return UnixConnection(self.socket_path, _TIMEOUT_S)
         kind = HTTPSConnection if self.secure else HTTPConnection
         return kind(self.host, self.port, timeout=_TIMEOUT_S)
-
-
-class _UnixConnection(HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_TIMEOUT_S)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connects to the socket."""
-        import socket
-
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(_TIMEOUT_S)
-        self.sock.connect(os.fspath(self._path))
 
 
 def admin_api(admin: str | None, token: str | None, config: Path | None) -> AdminApi:
@@ -116,7 +109,7 @@ def admin_api(admin: str | None, token: str | None, config: Path | None) -> Admi
     given = config or Path("gate.yaml")
     if config is None and not given.is_file():
         fail("say which gate: --config FILE, or --admin URL and --token env:NAME", WRONG_USE)
-    configured = _configured(given)
+    configured = _configured(given, needs_token=token is None)
     if admin is not None:
         return _at(admin, configured.token)
     if token is not None:
@@ -128,25 +121,43 @@ def admin_api(admin: str | None, token: str | None, config: Path | None) -> Admi
     return configured
 
 
-def _configured(file: Path) -> AdminApi:
-    """What a configuration says of its admin listener; "" where it has no token."""
+def _configured(file: Path, *, needs_token: bool) -> AdminApi:
+    """What a configuration says of its admin listener; the token is "" where there is none.
+
+    Of the tokens that can be read here, the one that may do most is taken; ends the command with 2
+    where it `needs_token` and all there are cannot be read.
+    """
     from passgate.config import load_config
     from passgate.errors import ConfigError
 
     try:
-        admin = load_config(file, os.environ).config.admin
+        admin = load_config(file, os.environ, secrets=False).config.admin
     except ConfigError as error:
         for problem in error.problems:
             typer.echo(problem, err=True)
         raise typer.Exit(WRONG_USE) from None
-    roles = ("viewer", "approver", "admin")
-    best = max(admin.tokens, key=lambda each: roles.index(each.role), default=None)
     address = admin.address
     if address.path is None and address.port == 0:
         fail(f"{file}: admin.address takes any free port; say which by --admin URL", WRONG_USE)
     host = _EVERYWHERE.get(address.host, address.host)
-    secret = "" if best is None else best.secret.value
+    secret = _best(admin.tokens, file.absolute().parent) if needs_token else ""
     return AdminApi(str(address), host, address.port, False, address.path, secret)
+
+
+def _best(tokens: "tuple[AdminToken, ...]", base: Path) -> str:
+    """The secret of the token that may do most; whoever orders need not have those of others."""
+    from passgate.config.environment import read_secret
+
+    roles = ("admin", "approver", "viewer")
+    problem = ""
+    for each in sorted(tokens, key=lambda token: roles.index(token.role)):
+        try:
+            return read_secret(each.secret.reference, base, os.environ).value
+        except ValueError as error:
+            problem = problem or str(error)
+    if problem:
+        fail(f"no admin token {problem}; give another one by --token", WRONG_USE)
+    return ""
 
 
 def _secret(reference: str) -> str:
@@ -164,6 +175,8 @@ def _at(url: str, token: str) -> AdminApi:
 
     if not token:
         fail("the configuration has no admin.token; give --token env:NAME", WRONG_USE)
+    if url.startswith("unix:"):
+        return AdminApi(url, "localhost", 0, False, Path(url.removeprefix("unix:")), token)
     try:
         parts = split_url(url)
     except ValueError as error:

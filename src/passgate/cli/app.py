@@ -13,6 +13,7 @@ from passgate.cli.health import health
 from passgate.cli.inspect import inspect
 from passgate.cli.issue import issue
 from passgate.cli.issuer import issuer_app
+from passgate.cli.kill import kill, unkill
 from passgate.cli.revoke import revoke
 from passgate.cli.serve import serve
 from passgate.cli.verify import verify
@@ -59,4 +60,6 @@ app.command()(inspect)
 app.command()(verify)
 app.command()(explain)
 app.add_typer(audit_app, name="audit")
+app.command()(kill)
+app.command()(unkill)
 app.command()(health)

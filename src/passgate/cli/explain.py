@@ -68,7 +68,7 @@ def explain(
             fail(f"{body} cannot be read: {error.strerror}", WRONG_USE)
         headers.append((b"Content-Length", str(len(raw)).encode()))
     try:
-        loaded = load_config(config, os.environ)
+        loaded = load_config(config, os.environ, secrets=False)
         found = _explain(loaded.config, method, target, headers, raw, client)
     except ConfigError as error:
         for problem in error.problems:
@@ -105,6 +105,7 @@ def _explain(
 ) -> "Explanation":
     import asyncio
 
+    from passgate.cli.judging import kills_of_gate
     from passgate.clock import system_clock
     from passgate.core.decision import Plan
     from passgate.core.explanation import CHECKS, Checked, Explanation, explain
@@ -120,7 +121,7 @@ def _explain(
         row = Checked(1, CHECKS[1], "refused", request.code, request.detail)
         return Explanation(Plan(refusal=request), (row,))
     request.body = body
-    keeper = Keeper(issuer_settings(config), None)
+    keeper = Keeper(issuer_settings(config), None, kills=kills_of_gate(config))
     asyncio.run(keeper.read_once())
     for status in keeper.status():
         if status["error"]:

@@ -1,10 +1,14 @@
 """`passgate health`: asks a gate's admin listener; for health checks in images without curl."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from passgate.cli.exits import WRONG_USE, fail
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
 
 _MAX_BYTES = 64 * 1024
 
@@ -12,7 +16,10 @@ _MAX_BYTES = 64 * 1024
 def health(
     url: Annotated[
         str,
-        typer.Option(metavar="URL", help="What to ask: /readyz or /livez of the admin listener."),
+        typer.Option(
+            metavar="URL",
+            help="What to ask: /readyz or /livez of the admin listener; also unix:PATH:/readyz.",
+        ),
     ] = "http://127.0.0.1:9901/readyz",
     timeout: Annotated[
         float,
@@ -32,10 +39,41 @@ def health(
     Example:
       passgate health
       passgate health --url http://127.0.0.1:9901/livez
+      passgate health --url unix:/run/passgate/admin.sock
     """
-    from http.client import HTTPConnection, HTTPException
+    from http.client import HTTPException
+
+    connection, target, shown = _connection(url, timeout)
+    try:
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        body = answer.read(_MAX_BYTES).decode("utf-8", "replace")
+    except OSError as error:
+        fail(f"no answer from {shown}: {error}")
+    except HTTPException as error:
+        fail(f"no answer from {shown} that is HTTP: {type(error).__name__}")
+    finally:
+        connection.close()
+    typer.echo("".join(character for character in body if character.isprintable()))
+    if answer.status != 200:
+        fail(f"{shown} answered {answer.status}")
+
+
+def _connection(url: str, timeout_s: float) -> "tuple[HTTPConnection, str, str]":
+    """A connection to what `url` names, what to ask it, and its name for people."""
+    from http.client import HTTPConnection
     from urllib.parse import urlsplit
 
+    if url.startswith("unix:"):
+        from passgate.cli.unix_http import UnixConnection
+
+        # As elsewhere: the path of the socket, and after a colon the path to ask.
+        socket_path, colon, target = url.removeprefix("unix:").rpartition(":/")
+        if not colon:
+            socket_path, target = target, "readyz"
+        if not socket_path:
+            fail("--url unix: needs the path of a socket", WRONG_USE)
+        return UnixConnection(Path(socket_path), timeout_s), f"/{target}", f"unix:{socket_path}"
     try:
         parts = urlsplit(url)
         port = parts.port or 80
@@ -44,17 +82,4 @@ def health(
     if parts.scheme != "http" or not parts.hostname or parts.username is not None:
         fail("--url must be an http:// address of the admin listener", WRONG_USE)
     target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
-    connection = HTTPConnection(parts.hostname, port, timeout=timeout)
-    try:
-        connection.request("GET", target)
-        answer = connection.getresponse()
-        body = answer.read(_MAX_BYTES).decode("utf-8", "replace")
-    except OSError as error:
-        fail(f"no answer from {parts.netloc}: {error}")
-    except HTTPException as error:
-        fail(f"no answer from {parts.netloc} that is HTTP: {type(error).__name__}")
-    finally:
-        connection.close()
-    typer.echo("".join(character for character in body if character.isprintable()))
-    if answer.status != 200:
-        fail(f"{parts.netloc} answered {answer.status}")
+    return HTTPConnection(parts.hostname, port, timeout=timeout_s), target, parts.netloc

@@ -4,10 +4,12 @@ import asyncio
 import os
 from pathlib import Path
 
+from passgate.cli.exits import note
 from passgate.clock import system_clock
 from passgate.config import Config, load_config
 from passgate.core.constraints.base import NO_CONSTRAINTS
 from passgate.core.jwks import MAX_JWKS_BYTES, parse_jwks
+from passgate.core.kills import NO_KILLS, Kills
 from passgate.core.passport import Passport
 from passgate.core.permissions import covering
 from passgate.core.reasons import Refusal
@@ -15,14 +17,16 @@ from passgate.core.trust import Issuer, KeySet, Trust
 from passgate.core.verification import (
     Acceptance,
     check_audience,
+    check_kills,
     check_revocation,
     check_times,
     named_key,
     verify,
 )
-from passgate.errors import SourceError
+from passgate.errors import DataError, SourceError
 from passgate.settings import issuer_settings
 from passgate.sync.keeper import Keeper
+from passgate.sync.kill_store import KillStore
 
 _SKEW_S = 30.0
 _MAX_LIFETIME_S = 90 * 86_400.0
@@ -71,11 +75,13 @@ def judge_by_config(token: str, path: Path, action: str | None) -> Passport | Re
     The sources of the passport's issuer are read once, without the gate's own copies. Raises
     `ConfigError`, and `SourceError` where a source cannot be read.
     """
-    config = load_config(path, os.environ).config
+    config = load_config(path, os.environ, secrets=False).config
     acceptance = Acceptance(frozenset(config.passport.formats))
     named = named_key(token, acceptance)
     keeper = Keeper(
-        [entry for entry in issuer_settings(config) if named and entry.issuer.id == named[0]], None
+        [entry for entry in issuer_settings(config) if named and entry.issuer.id == named[0]],
+        None,
+        kills=kills_of_gate(config),
     )
     asyncio.run(keeper.read_once())
     judged = _judge(token, config, keeper.trust, acceptance, action)
@@ -83,6 +89,15 @@ def judge_by_config(token: str, path: Path, action: str | None) -> Passport | Re
         errors = [row["error"] for row in keeper.status() if row["error"]]
         raise SourceError(errors[0] if errors else f"trust_stale: {judged.detail}")
     return judged
+
+
+def kills_of_gate(config: Config) -> Kills:
+    """What the gate of this configuration has stopped; says so where that cannot be told here."""
+    try:
+        return KillStore(config.gate.data_dir / "kills").load()
+    except DataError as error:
+        note(f"warning: what is stopped is not known: {error}")
+        return NO_KILLS
 
 
 def _judge(
@@ -97,6 +112,9 @@ def _judge(
         check_times(passport, now, config.passport.clock_skew_s, config.passport.max_lifetime_s)
         or check_audience(passport, frozenset({config.gate.id, *config.gate.audience}))
         or check_revocation(passport, issuer, now)
+        or trust.kills.judge_everything()
+        or (trust.kills.judge_action(action) if action is not None else None)
+        or check_kills(passport, trust.kills)
         or passport.flaw
         or _check_permission(passport, issuer, action)
         or passport

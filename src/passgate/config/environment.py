@@ -45,6 +45,16 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
     return _VARIABLE.sub(value_of, text)
 
 
+def unread_secret(reference: str) -> Secret:
+    """What `reference` names, without looking: its value is "". Raises `ValueError` for no notation
+    of a secret.
+    """
+    kind, colon, rest = reference.partition(":")
+    if not colon or kind not in {"env", "file"} or not rest:
+        raise ValueError("must be env:NAME or file:PATH: a secret is not written here")
+    return Secret(reference, "")
+
+
 def read_secret(reference: str, base: Path, environ: Mapping[str, str]) -> Secret:
     """The secret that `env:NAME` or `file:PATH` names; a relative path starts at `base`.
 
@@ -52,9 +62,7 @@ def read_secret(reference: str, base: Path, environ: Mapping[str, str]) -> Secre
     notation (a secret has no place in gate.yaml), for one that is missing, empty, longer than
     64 KiB, or holds anything but printable ASCII, which is all that a header can carry.
     """
-    kind, colon, rest = reference.partition(":")
-    if not colon or kind not in {"env", "file"} or not rest:
-        raise ValueError("must be env:NAME or file:PATH: a secret is not written here")
+    kind, _, rest = unread_secret(reference).reference.partition(":")
     if kind == "env":
         if rest not in environ:
             raise ValueError(f"cannot be read: the environment has no {rest}")

@@ -7,7 +7,7 @@ is in the notation of gate.yaml, so that reading it again gives the same value.
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,8 @@ BAD: Final[Any] = type("Bad", (), {"__repr__": lambda self: "BAD", "__slots__": 
 class At:
     """Where something is read: its path in the configuration, and what reading may look at.
 
-    `base` is the absolute directory of the file; `lines` gathers the line of every path.
+    `base` is the absolute directory of the file; `lines` gathers the line of every path. Without
+    `secrets` only their notation is read.
     """
 
     path: str
@@ -31,6 +32,7 @@ class At:
     base: Path
     environ: Mapping[str, str]
     lines: dict[str, int]
+    secrets: bool = True
 
     def problem(self, line: int, sentence: str) -> None:
         """Note that the value at this path is unusable: `sentence` goes on after the path."""
@@ -38,7 +40,7 @@ class At:
 
     def within(self, suffix: str) -> "At":
         """The same, for `suffix` of this path: `.name` or `[0]`."""
-        return At(self.path + suffix, self.problems, self.base, self.environ, self.lines)
+        return replace(self, path=self.path + suffix)
 
 
 @dataclass(frozen=True, slots=True)

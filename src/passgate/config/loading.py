@@ -28,8 +28,11 @@ class LoadedConfig:
     warnings: tuple[str, ...]
 
 
-def load_config(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
+def load_config(path: Path, environ: Mapping[str, str], *, secrets: bool = True) -> LoadedConfig:
     """Reads the gate.yaml at `path`, with `environ` for `${VAR}` and `env:NAME`.
+
+    Without `secrets` none is read, so that whoever needs none may be anybody: each has its
+    reference and the value "".
 
     Raises `ConfigError` with every problem at once, each `file:line: sentence`, sorted by line; and
     nothing else, whatever the file holds.
@@ -44,7 +47,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
     node = read_yaml(raw, problems, expand=lambda text: expand(text, environ))
     if isinstance(node, Broken):
         problems.raise_if_any()
-    at = At("", problems, path.absolute().parent, environ, {})
+    at = At("", problems, path.absolute().parent, environ, {}, secrets)
     tree = read_tree(node, at)
     catalog = None
     catalog_file = tree["catalog"]["file"] if tree and tree["catalog"] is not BAD else None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from passgate.config.environment import read_secret
+from passgate.config.environment import read_secret, unread_secret
 from passgate.config.kinds import BAD, At, Kind, ScalarKind, text
 from passgate.config.model import Address, Source, UpstreamUrl
 from passgate.config.yaml_loader import Broken, Node, Scalar, Sequence, plain_value
@@ -152,7 +152,7 @@ def _parse_directory(value: Any, at: At) -> Any:
 def _parse_secret(value: Any, at: At) -> Any:
     if not isinstance(value, str):
         return BAD
-    return read_secret(value, at.base, at.environ)
+    return read_secret(value, at.base, at.environ) if at.secrets else unread_secret(value)
 
 
 def _parse_source(value: Any, at: At) -> Any:

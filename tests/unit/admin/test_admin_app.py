@@ -14,8 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from passgate.admin import app
 from passgate.admin.app import ROLES, Token, make_app
 from passgate.admin.metrics import METRICS
-from passgate.admin.operations import Readiness, RecordQuery, Reloaded
+from passgate.admin.operations import Readiness, RecordQuery, Reloaded, Stopped
 from passgate.core.instant import Instant
+from passgate.core.kills import Kill, check_order
+from passgate.errors import OrderError
 from passgate.record import Record
 from passgate.tally import BOUNDS, Histogram, Tally
 
@@ -37,6 +39,9 @@ class Desk:
     asked: list[RecordQuery] = field(default_factory=list)
     reloads: int = 0
     commits: Histogram = field(default_factory=Histogram)
+    stopped: list[Kill] = field(default_factory=list)
+    lifted_by: list[str] = field(default_factory=list)
+    disk_full: bool = False
 
     def readiness(self) -> Readiness:
         rows: tuple[dict[str, Any], ...] = ({"name": "log", "ok": self.ready, "age_s": 3},)
@@ -53,6 +58,32 @@ class Desk:
         self.reloads += 1
         return Reloaded(self.problems, ("gate.yaml:3: odd",))
 
+    def kills(self) -> tuple[Kill, ...]:
+        return tuple(self.stopped)
+
+    async def stop(self, kind: str, target: str, issuer: str, reason: str, by: str) -> Stopped:
+        check_order(kind, target, issuer, reason)
+        if self.disk_full:
+            raise OrderError("in force until the gate ends: the disk is full")
+        for kill in self.stopped:
+            if kill.stops == (kind, target, issuer):
+                return Stopped(kill, new=False)
+        kill = Kill(f"kill_{len(self.stopped)}", kind, target, issuer, reason, by, 1)
+        self.stopped.append(kill)
+        return Stopped(kill, new=True, warnings=("no such issuer",) if issuer == "odd" else ())
+
+    async def lift(self, name: str, by: str) -> Kill:
+        found = [kill for kill in self.stopped if name in (kill.id, kill.target)]
+        if self.disk_full:
+            raise OrderError("it is not lifted: the disk is full")
+        if len(found) > 1:
+            raise ValueError("name one of kill_0, kill_1")
+        if not found:
+            raise LookupError("no such kill is in force")
+        self.stopped.remove(found[0])
+        self.lifted_by.append(by)
+        return found[0]
+
     def measurements(self) -> dict[str, Any]:
         return {
             "passgate_inflight_requests": 2,
@@ -68,6 +99,7 @@ class Desk:
             "passgate_upstream_ejections_total": 1,
             "passgate_upstream_retries_total": {("address",): 2, ("connection",): 1},
             "passgate_upstream_resolution_failures_total": 0,
+            "passgate_kills": {("agent",): 2, ("all",): 0},
             "passgate_log_lines_total": 9,
             "passgate_log_commit_seconds": self.commits,
             "passgate_log_gaps_total": 0,

@@ -171,3 +171,23 @@ def test_nobody_listening_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
 
     assert caught.value.exit_code == 1
     assert "is the gate running there?" in capsys.readouterr().err
+
+
+def test_the_secrets_of_others_are_not_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever orders has one token; the strongest that can be read is taken, or that of --token."""
+    file = configured(tmp_path, "127.0.0.1:9123", tokens=TOKENS, token="env:NOBODY")
+    assert admin_api(None, None, file).token == "the-secret-of-ANN"
+    monkeypatch.delenv("ANN")
+    assert admin_api(None, None, file).token == "the-secret-of-EVE"
+    assert admin_api(None, "env:ADMIN", file).token == "the-secret-of-ADMIN"
+    monkeypatch.delenv("EVE")
+    assert admin_api(None, "env:ADMIN", file).token == "the-secret-of-ADMIN"
+    assert "the environment has no NOBODY" in ended(capsys, None, None, file)[1]
+
+
+def test_a_socket_may_be_named(tmp_path: Path) -> None:
+    """By `--admin unix:PATH`."""
+    api = admin_api(f"unix:{tmp_path}/a.sock", "env:ANN", None)
+    assert api.socket_path == tmp_path / "a.sock"

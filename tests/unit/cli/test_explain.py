@@ -7,6 +7,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from passgate.cli.app import app
+from passgate.core.kills import Kill
+from passgate.sync.kill_store import KillStore
 
 CONFIG = """\
 upstream: {url: "http://127.0.0.1:8000"}
@@ -47,3 +49,43 @@ def test_a_body_that_is_not_there_is_asked_for(gate: tuple[object, ...], tmp_pat
 def test_a_request_without_a_judged_body_is_simply_allowed(gate: tuple[object, ...]) -> None:
     """Where nothing depends on a body, none is asked for."""
     assert run(*gate, "--target", "/x").stdout.endswith("\n\nallow\n")
+
+
+SECRETS = """\
+admin: {token: "env:NOBODY_HAS_THIS", metrics_token: "file:nowhere"}
+"""
+
+
+def test_no_secret_is_needed_to_explain(gate: tuple[object, ...], tmp_path: Path) -> None:
+    """Explaining and verifying read none; one that stands in the file itself is still wrong."""
+    config = tmp_path / "gate.yaml"
+    config.write_text(CONFIG + SECRETS, encoding="utf-8")
+    assert run(*gate, "--target", "/x").exit_code == 0
+    verified = run("verify", gate[-1], "--config", config)
+    assert verified.exit_code == 0, verified.stderr
+    assert run("config", "check", "--config", config).exit_code == 2
+    config.write_text(CONFIG + 'admin: {token: "the secret itself"}\n', encoding="utf-8")
+    refused = run(*gate, "--target", "/x")
+    assert (refused.exit_code, "env:NAME or file:PATH" in refused.stderr) == (2, True)
+    assert "the secret itself" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"), [("all", ""), ("action", "api:read"), ("agent", "a"), ("issuer", "iss_lab")]
+)
+def test_what_the_gate_has_stopped_is_shown(
+    gate: tuple[object, ...], tmp_path: Path, kind: str, target: str
+) -> None:
+    """By check 9, from the file that the gate keeps; `verify` refuses it as well."""
+    data = tmp_path / "passgate-data"
+    data.mkdir()
+    store = KillStore(data / "kills")
+    store.save([Kill("kill_1", kind, target, "", "", "ann", 0)])
+    explained = run(*gate, "--target", "/x")
+    assert explained.exit_code == 1
+    assert " 9  revocation   refused  killed" in explained.stdout
+    asked = ("verify", gate[-1], "--config", tmp_path / "gate.yaml", "--action", "api:read")
+    assert run(*asked).exit_code == 1
+    store.path.write_bytes(b"damaged")
+    unknown = run(*gate, "--target", "/x")
+    assert (unknown.exit_code, "what is stopped is not known" in unknown.stderr) == (0, True)

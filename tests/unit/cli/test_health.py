@@ -1,6 +1,9 @@
 """`passgate health`: exit 0 only for a gate that answers 200; never a traceback, never a wait."""
 
 import socket
+import socketserver
+import threading
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -123,3 +126,38 @@ def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     with FakeUpstream() as gate:
         assert health("--url", f"http://127.0.0.1:{gate.port}/livez")[0] == 0
+
+
+class OnSocket(socketserver.StreamRequestHandler):
+    """Answers 200 for /readyz and 404 for everything else, on a Unix socket."""
+
+    def handle(self) -> None:
+        target = self.rfile.readline().split()[1]
+        while self.rfile.readline().strip():
+            pass
+        status = b"200 OK" if target == b"/readyz" else b"404 Not Found"
+        self.wfile.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 5\r\n\r\nready")
+
+
+def test_a_unix_socket_is_asked(tmp_path: Path) -> None:
+    """/readyz unless another path follows the socket's after a colon."""
+    path = tmp_path / "admin.sock"
+    with socketserver.UnixStreamServer(str(path), OnSocket) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            assert health("--url", f"unix:{path}")[:2] == (0, "ready\n")
+            assert health("--url", f"unix:{path}:/readyz")[:2] == (0, "ready\n")
+            code, _, err = health("--url", f"unix:{path}:/livez")
+            assert (code, err) == (1, f"passgate: unix:{path} answered 404\n")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_socket_that_nobody_listens_on_is_exit_1(tmp_path: Path) -> None:
+    """And one without a path is wrong use."""
+    code, _, err = health("--url", f"unix:{tmp_path}/none.sock")
+    assert code == 1
+    assert err.startswith(f"passgate: no answer from unix:{tmp_path}/none.sock")
+    assert health("--url", "unix:")[0] == 2
