@@ -443,7 +443,7 @@ def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> D
         compile_owed(owed) if denied is None else None,
         offer_of(policy, action, passport) if denied is None else None,
     )
-    memo.keep(action, derived, _MAX_MEMO)
+    memo.keep_again(action, derived, _MAX_MEMO)
     return derived
 
 

@@ -30,11 +30,12 @@ class Few(Generic[K, V]):
             return self._value
         return None if self._others is None else self._others.get(key)
 
-    def clear(self) -> None:
-        """Forgets all."""
-        self._key = None
-        self._value = None
-        self._others = None
+    def keep_again(self, key: K, value: V, most: int) -> None:
+        """As `keep`, but the first time only takes note that it was called."""
+        if self._key is None:
+            self._key = key
+        else:
+            self.keep(key, value, most)
 
     def keep(self, key: K, value: V, most: int) -> None:
         """Keeps `value` under a key, in place of what was there."""

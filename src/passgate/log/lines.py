@@ -15,6 +15,7 @@ import msgspec
 
 from passgate.core.constraints.base import Charge
 from passgate.core.generations import Generations
+from passgate.core.newcomers import Newcomers
 from passgate.core.passport import Passport
 from passgate.core.pricing import fee_cents
 from passgate.log.canonical import GREATEST_INT, canonical
@@ -81,6 +82,7 @@ class Lines:
         self._evaluated: dict[tuple[tuple[str, str], ...], tuple[str, int]] = {}
         self._queries: Generations[bytes, str] = Generations(_MOST_CACHED)
         self._prepared: Generations[str, _Prepared] = Generations(_MOST_PREPARED)
+        self._newcomers = Newcomers()
 
     def decision(self, record: Record, seq: int) -> bytes:
         """The line of a decision."""
@@ -210,7 +212,7 @@ class Lines:
         if line is None:
             return self._decision_slowly(record, seq)
         # Numbers among the facts are mostly the request's own; texts are only equal to texts.
-        if passport is not None and texts:
+        if passport is not None and texts and self._newcomers.came(passport.digest):
             self._prepared.keep(passport.digest, parts)
         return line
 

@@ -6,6 +6,7 @@ from typing import Final
 from passgate.core.client_address import UNIX
 from passgate.core.generations import Generations
 from passgate.core.headers import header_value
+from passgate.core.newcomers import Newcomers
 from passgate.core.passport import Passport
 from passgate.core.request import Request
 
@@ -14,6 +15,7 @@ _MAX_HOP_LINES: Final = 4096
 _MAX_KEPT_BYTES: Final = 1024
 
 _identities: Final[Generations[tuple[str, str, str], bytes]] = Generations(_MAX_IDENTITIES)
+_newcomers: Final = Newcomers()
 
 
 def identity_lines(passport: Passport, tier: str, action: str) -> bytes:
@@ -28,7 +30,7 @@ def identity_lines(passport: Passport, tier: str, action: str) -> bytes:
             header_value(text)
             for text in (passport.id, passport.agent, passport.issuer, tier, action)
         )
-        if len(lines) <= _MAX_KEPT_BYTES:
+        if len(lines) <= _MAX_KEPT_BYTES and _newcomers.came(key):
             _identities.keep(key, lines)
     return lines
 

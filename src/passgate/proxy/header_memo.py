@@ -1,14 +1,15 @@
-"""Header blocks that came lately, by their exact bytes, within a fixed bound.
+"""Header blocks that came twice lately, by their exact bytes, within a fixed bound.
 
 Agents send the same headers with every request, the passport among them, and reading them is most
-of the work of reading a request. What is kept was read strictly once; other bytes, were it one bit,
-are another entry.
+of the work of reading a request. What is kept was read strictly; other bytes, were it one bit, are
+another entry.
 """
 
 from typing import Final
 
 from passgate.core.generations import Generations
 from passgate.core.headers import HeaderBlock
+from passgate.core.newcomers import Newcomers
 
 MAX_ENTRIES: Final = 6_000
 MAX_BYTES: Final = 20 << 20
@@ -27,21 +28,25 @@ class HeaderMemo:
     kept for exactly these bytes, or None.
     """
 
-    __slots__ = ("_blocks", "find")
+    __slots__ = ("_blocks", "_newcomers", "find")
 
     def __init__(self) -> None:
         self._blocks: Generations[bytes, HeaderBlock] = Generations(MAX_ENTRIES, MAX_BYTES)
+        self._newcomers = Newcomers()
         self.find = self._blocks.find
 
     def __len__(self) -> int:
         return len(self._blocks)
 
     def keep(self, block: bytes, headers: list[tuple[bytes, bytes]]) -> HeaderBlock | None:
-        """Keeps `headers` as the reading of `block`, unless too large; returns what was kept.
+        """Keeps `headers` as the reading of `block`, if it came before and is not too large.
 
-        The caller has found that nothing of how they frame the request differs from a plain one.
+        Returns what was kept. The caller has found that nothing of how they frame the request
+        differs from a plain one.
         """
         if len(block) > MAX_BLOCK_BYTES or len(headers) > MAX_BLOCK_HEADERS:
+            return None
+        if not self._newcomers.came(block):
             return None
         kept = HeaderBlock(headers)
         size = _ENTRY_BYTES + _COPIES * len(block) + _HEADER_BYTES * len(headers)

@@ -25,3 +25,14 @@ def test_more_make_room_for_one_another() -> None:
         assert (few.find(1), few.find(number)) == (-1, -number)
     few.keep(99, 7, 3)
     assert few.find(99) == 7
+
+
+def test_what_comes_once_is_not_kept() -> None:
+    """The first time only takes note, whatever it is; from then on everything is kept."""
+    few: Few[str, int] = Few()
+    few.keep_again("a", 1, 3)
+    assert (len(few), few.find("a")) == (0, None)
+
+    few.keep_again("b", 2, 3)
+    few.keep_again("a", 3, 3)
+    assert (len(few), few.find("a"), few.find("b")) == (2, 3, 2)

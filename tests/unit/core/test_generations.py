@@ -39,3 +39,36 @@ def test_what_is_in_use_stays() -> None:
         if not number % 50:
             assert memory.find(-1) == "used"
     assert memory.find(-2) is None
+
+
+class Kept:
+    """Counts how many of its kind are alive."""
+
+    alive = 0
+
+    def __init__(self) -> None:
+        Kept.alive += 1
+
+    def __del__(self) -> None:
+        Kept.alive -= 1
+
+
+def test_a_generation_goes_bit_by_bit() -> None:
+    """No call lets go of more than two, and never is there more than two generations."""
+    memory: Generations[int, Kept] = Generations(100)
+    for number in range(1_000):
+        before = Kept.alive
+        memory.keep(number, Kept())
+        assert before - 1 <= Kept.alive <= 202
+
+
+def test_what_is_still_going_ends_with_the_next() -> None:
+    """Where generations end by their size, no third one stays."""
+    memory: Generations[int, Kept] = Generations(100, size=1_000)
+    for number in range(150):
+        memory.keep(number, Kept())
+    for number in range(150, 400):
+        memory.keep(number, Kept(), 100)
+    assert Kept.alive <= 31
+    del memory
+    assert Kept.alive == 0

@@ -61,20 +61,3 @@ def test_large_credentials_take_the_room_of_many() -> None:
     assert len(cache) == 2
     cache.keep(passport(4, 1001))
     assert len(cache) == 0
-
-
-def test_what_was_worked_out_is_let_go_once_many_others_came() -> None:
-    """Once: what is worked out again stays."""
-    cache, first = VerifiedCache(max_fresh=2), passport(1)
-    cache.keep(first)
-    first.memo.keep("api:search", 1, 64)
-    cache.keep(TWO)
-    assert first.memo.find("api:search") == 1
-
-    cache.keep(THREE)
-
-    assert first.memo.find("api:search") is None
-    assert cache.find(first.digest) is first
-    first.memo.keep("api:search", 2, 64)
-    cache.keep(passport(4))
-    assert first.memo.find("api:search") == 2

@@ -62,11 +62,14 @@ def test_identity_is_kept_for_whoever_talked_lately() -> None:
     """Per passport, action and tier."""
     holder = passport()
 
+    once = identity_lines(holder, "L2", "api:search")
     first = identity_lines(holder, "L2", "api:search")
+    assert first == once
     assert identity_lines(holder, "L2", "api:search") is first
     assert b"X-Passport-Tier: L3" in identity_lines(holder, "L3", "api:search")
     for number in range(200):
-        assert f"get:/{number}".encode() in identity_lines(holder, "L2", f"get:/{number}")
+        for _ in range(3):
+            assert f"get:/{number}".encode() in identity_lines(holder, "L2", f"get:/{number}")
     assert identity_lines(holder, "L2", "api:search") is first
     other = identity_lines(passport(sub="other"), "L2", "api:search")
     assert b"X-Passport-Agent: other\r\n" in other
@@ -77,7 +80,8 @@ def test_a_very_long_identity_is_not_kept() -> None:
     holder = passport()
     action = "get:/" + "x" * 1024
 
-    assert identity_lines(holder, "L2", action) == identity_lines(holder, "L2", action)
+    for _ in range(2):
+        assert identity_lines(holder, "L2", action) == identity_lines(holder, "L2", action)
     assert identity_lines(holder, "L2", action) is not identity_lines(holder, "L2", action)
 
 
