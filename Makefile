@@ -9,7 +9,7 @@ SEED ?= 0
 SOAK_S ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit core-coverage compiled test-compiled fuzz check format docs bench soak image lock clean
+.PHONY: help setup packages demo test unit core-coverage compiled test-compiled fuzz check format docs bench soak image lock clean
 
 help: ## say what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,13 @@ help: ## say what each target does
 	@touch $@
 
 setup: .venv/.dev ## a virtual environment with everything that development needs
+
+packages: ## install what .ci/packages names, where it is missing and this is root
+	@missing=$$(for name in $$(grep -v '^#' .ci/packages); do \
+	    dpkg-query -W -f='$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" -ne 0 ]; then echo "missing: apt-get install" $$missing >&2; exit 1; fi; \
+	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
 
 demo: .venv/.runtime ## an API, an issuer, a gate on loopback; agents try things
 	@$(BIN)/passgate demo
@@ -73,10 +80,10 @@ image: ## build the container image with buildah, send a request through
 	deploy/image/build-and-try
 
 lock: ## resolve versions anew, write the hashed constraints (needs uv)
-	$(LOCK) pyproject.toml -o constraints/runtime.txt
+	$(LOCK) pyproject.toml --all-extras -o constraints/runtime.txt
 	$(LOCK) constraints/build.in -o constraints/build.txt
-	$(LOCK) pyproject.toml constraints/build.in constraints/compile.in -o constraints/compile.txt
-	$(LOCK) pyproject.toml --group dev -o constraints/dev.txt
+	$(LOCK) pyproject.toml --all-extras constraints/build.in constraints/compile.in -o constraints/compile.txt
+	$(LOCK) pyproject.toml --all-extras --group dev -o constraints/dev.txt
 
 clean: ## remove what was made here
 	rm -rf .venv dist build .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis passgate-data

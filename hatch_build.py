@@ -23,7 +23,9 @@ class CompileHook(BuildHookInterface):
         """What has to be there to build: mypy must also see what the sources import."""
         if not _wanted():
             return []
-        return [*self.config["compilers"], *self.metadata.core.dependencies]
+        core = self.metadata.core
+        extras = [name for names in core.optional_dependencies.values() for name in names]
+        return [*self.config["compilers"], *core.dependencies, *extras]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before it collects the files of `version`."""

@@ -14,7 +14,7 @@ from passgate.admin.operations import Reloaded
 from passgate.clock import Clock, system_clock
 from passgate.config import Config, LoadedConfig, load_config, needs_restart
 from passgate.errors import ConfigError, PassgateError
-from passgate.ledger import LEDGERS
+from passgate.ledger import LEDGERS, Premises
 from passgate.ledger.protocol import StandingLedger
 from passgate.log import FloodGate, GateKey, Log, open_gate_key, open_log, read_lines
 from passgate.overseer import Overseer
@@ -28,6 +28,7 @@ from passgate.settings import (
     admin_tokens,
     awaited_files,
     issuer_settings,
+    ledger_settings,
     log_settings,
     make_world,
     proxy_settings,
@@ -107,11 +108,17 @@ class Gate:
         self.log = open_log(directory, config.gate.id, log_settings(config), self.clock, key, loop)
         self.log.on_commit = lambda seconds, _: self._committed(seconds)
         self.ledger = LEDGERS[config.ledger.kind](
-            data_dir / "ledger.db", lambda: self.log.size, lambda: self.log.status().durable
+            Premises(
+                path=data_dir / "ledger.db",
+                log_position=lambda: self.log.size,
+                log_durable=lambda: self.log.status().durable,
+                clock=self.clock,
+                shared=ledger_settings(config),
+            )
         )
         # What the log held before this run is what the counters are a fold over.
         await self.ledger.start(partial(read_lines, directory), self.log.size)
-        if config.ledger.kind == "embedded":
+        if config.ledger.kind != "memory":
             self.log.keep_from(lambda: self.ledger.covered)
         # Ended after the log: the last snapshot covers lines that are all on disk.
         rooms.push_async_callback(self.ledger.stop)
@@ -278,6 +285,9 @@ class Gate:
         log = self.log.status()
         now["log"] = "" if log.healthy else log.error
         now["ledger"] = self.ledger.trouble
+        shared = self.ledger.shared
+        if shared is not None:
+            now["shared ledger"] = shared.error
         for use, validity in self.proxy.validities.items():
             now[f"certificate of {use}"] = validity.warning(self.clock().wall)
         for name, error in now.items():

@@ -6,12 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from passgate.admin.operations import Readiness, RecordQuery, Reloaded, Stopped
 from passgate.core.constraints.patterns import forbid, forbidden_patterns
+from passgate.core.instant import Instant
 from passgate.core.kills import KINDS, Kill, Kills
 from passgate.core.policy import DENY
 from passgate.log import newest_lines
 
 if TYPE_CHECKING:
     from passgate.gate import Gate
+
+
+_LEDGER_METRICS = (
+    "passgate_ledger_up",
+    "passgate_ledger_gates",
+    "passgate_ledger_missing_gates",
+    "passgate_ledger_requests_total",
+    "passgate_ledger_round_trips_total",
+    "passgate_ledger_disconnects_total",
+    "passgate_ledger_losses_total",
+)
 
 
 class Overseer:
@@ -62,6 +74,7 @@ class Overseer:
                     else ""
                 ),
             },
+            *self._shared_ledger(now),
             {
                 "name": "configuration",
                 "ok": True,
@@ -104,6 +117,46 @@ class Overseer:
         # One issuer whose sources are away must not take the others' agents away with it.
         served = loaded and (not stale_issuers or not all(stale_issuers.values()))
         return Readiness(gate.serving and log.healthy and served, tuple(rows))
+
+    def _shared_ledger(self, now: Instant) -> list[dict[str, Any]]:
+        """The row of the server that counters are shared on, where there is one.
+
+        Without it the gate still decides as `ledger.on_loss` says, so it makes nothing unready: all
+        gates would be at once.
+        """
+        shared = self._gate.ledger.shared
+        if shared is None:
+            return []
+        met = shared.answered_at
+        return [
+            {
+                "name": "shared ledger",
+                "ok": shared.up and not shared.missing,
+                "age_s": None if met is None else int(now.age_of(met)),
+                "server": shared.server,
+                "gates": shared.gates,
+                "missing": shared.missing,
+                "warning": shared.error,
+            }
+        ]
+
+    def _ledger_measurements(self) -> dict[str, Any]:
+        shared = self._gate.ledger.shared
+        if shared is None:
+            return {name: {} for name in _LEDGER_METRICS}
+        tally = shared.tally
+        return {
+            "passgate_ledger_up": int(shared.up),
+            "passgate_ledger_gates": shared.gates,
+            "passgate_ledger_missing_gates": shared.missing,
+            "passgate_ledger_requests_total": {
+                ("lease",): tally.leased,
+                ("server",): tally.asked,
+            },
+            "passgate_ledger_round_trips_total": tally.round_trips,
+            "passgate_ledger_disconnects_total": tally.disconnects,
+            "passgate_ledger_losses_total": dict(tally.losses),
+        }
 
     def _upstream(self) -> dict[str, Any]:
         """The upstream's row: every address with its state, every name that is not resolved."""
@@ -201,6 +254,7 @@ class Overseer:
             },
             **self._upstream_measurements(),
             "passgate_kills": _by_kind(gate.keeper.trust.kills),
+            **self._ledger_measurements(),
             "passgate_log_lines_total": log.size,
             "passgate_log_commit_seconds": gate.commit_seconds,
             "passgate_log_gaps_total": log.gaps,

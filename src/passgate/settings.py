@@ -15,6 +15,7 @@ from passgate.catalog import (
 from passgate.config import Config, build_issuers, build_policy
 from passgate.config.model import Address, Source
 from passgate.core.client_address import TrustedProxies
+from passgate.ledger.valkey.settings import OnLoss, ServerTls, SharedSettings
 from passgate.log import GateKey, LogSettings, find_gate_key
 from passgate.proxy.refusals import Surface
 from passgate.proxy.settings import (
@@ -139,6 +140,33 @@ def log_settings(config: Config) -> LogSettings:
         keep_age_s=audit.keep_age_s,
         keep_bytes=audit.keep_bytes,
         stdout=audit.stdout,
+    )
+
+
+def ledger_settings(config: Config) -> SharedSettings | None:
+    """What a shared ledger is told; None where counters are this gate's own."""
+    ledger = config.ledger
+    server, tls = ledger.url, ledger.tls
+    if ledger.kind != "valkey" or server is None:
+        return None
+    return SharedSettings(
+        addresses=server.addresses,
+        socket=server.socket,
+        master=server.master,
+        secure=server.secure,
+        database=server.database,
+        user=ledger.user or "",
+        password="" if ledger.password is None else ledger.password.value,
+        sentinel_password=""
+        if ledger.sentinel_password is None
+        else ledger.sentinel_password.value,
+        tls=ServerTls() if tls is None else ServerTls(tls.ca, tls.cert, tls.key),
+        name=ledger.name,
+        connect_timeout_s=ledger.connect_timeout_s,
+        timeout_s=ledger.timeout_s,
+        lease_cents=ledger.lease_cents,
+        lease_calls=ledger.lease_calls,
+        on_loss=OnLoss(ledger.on_loss_rate, ledger.on_loss_spend, ledger.on_loss_replay),
     )
 
 

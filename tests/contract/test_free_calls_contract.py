@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.awaiting import eventually
+from tests.support.counter_server import CounterServer
 
 from passgate.core.constraints.base import Charge
 from passgate.core.free_tier import free_charge, is_free, with_free
 from passgate.core.instant import Instant
 from passgate.core.once import Once
-from passgate.ledger import LEDGERS
+from passgate.ledger import LEDGERS, Premises
 from passgate.ledger.embedded import EmbeddedLedger
-from passgate.ledger.protocol import Reservation, Shortfall, StandingLedger
+from passgate.ledger.protocol import Reservation, Shortfall, StandingLedger, Taken
+from passgate.ledger.valkey.settings import SharedSettings
 
 NOW = Instant(1_800_000_000.0, 1_000.0)
 AT = "2027-01-15T08:00:00.000Z"
@@ -38,15 +41,25 @@ class Scene:
 
     def __init__(self, kind: str, directory: Path) -> None:
         self.kind = kind
+        self.shared: SharedSettings | None = None
+        if kind == "valkey":
+            self.server = CounterServer(directory / "server").start()
+            self.shared = SharedSettings((("127.0.0.1", self.server.port),))
         self.path = directory / "ledger.db"
         self.lines: list[Mapping[str, Any]] = []
         self.ledger = self.made()
 
     def made(self) -> StandingLedger:
-        return LEDGERS[self.kind](self.path, lambda: len(self.lines), lambda: len(self.lines))
+        size = self.lines.__len__
+        return LEDGERS[self.kind](
+            Premises(self.path, size, size, clock=lambda: NOW, shared=self.shared)
+        )
 
     async def start(self) -> None:
         await self.ledger.start(lambda at: iter(self.lines[at or 0 :]), len(self.lines))
+        shared = self.ledger.shared
+        if shared is not None:
+            await eventually(lambda: shared.up)
 
     async def crash(self) -> None:
         """Kill -9, and another start from what is on disk."""
@@ -59,9 +72,7 @@ class Scene:
 
     async def call(self, charges: Any) -> Reservation | Shortfall:
         """One request, on record where it passes."""
-        taken = self.ledger.reserve(charges, NOW)
-        if isinstance(taken, Awaitable):
-            taken = await taken
+        taken = await self.take(charges)
         assert isinstance(taken, Reservation | Shortfall)
         if isinstance(taken, Reservation):
             taken.decision_id = f"att_{len(self.lines)}"
@@ -72,6 +83,10 @@ class Scene:
                 charges=[{"counter": c.counter, "amount": c.amount} for c in taken.charges],
             )
         return taken
+
+    async def take(self, charges: Any, once: Once | None = None) -> Taken:
+        taken = self.ledger.reserve(charges, NOW, once)
+        return await taken if isinstance(taken, Awaitable) else taken
 
     def end(self, taken: Reservation, *, sent: bool) -> None:
         if sent:
@@ -97,6 +112,8 @@ async def scene(kind: str) -> Any:
             yield made
         finally:
             await made.ledger.stop()
+            if made.shared is not None:
+                made.server.kill()
 
 
 def played(kind: str, play: Callable[[Scene], Awaitable[None]]) -> None:
@@ -219,8 +236,8 @@ def test_a_repeated_operation_uses_one_free_call(kind: str) -> None:
 
     async def play(made: Scene) -> None:
         once = Once("once/agent|i|a/1", "digest")
-        first = made.ledger.reserve(offer(free=1), NOW, once)
-        again = made.ledger.reserve(offer(free=1), NOW, once)
+        first = await made.take(offer(free=1), once)
+        again = await made.take(offer(free=1), once)
         assert isinstance(first, Reservation)
         assert isinstance(again, Reservation)
         assert is_free(first.charges)
@@ -230,10 +247,10 @@ def test_a_repeated_operation_uses_one_free_call(kind: str) -> None:
         made.ledger.settle(again, 0, NOW)
         assert made.ledger.balances(offer(free=1)[:1], NOW)[0].remaining == 0
 
-        unsent = made.ledger.reserve(offer(free=2), NOW, Once("once/agent|i|a/2", "digest"))
+        unsent = await made.take(offer(free=2), Once("once/agent|i|a/2", "digest"))
         assert isinstance(unsent, Reservation)
         assert made.ledger.balances(offer(free=2)[:1], NOW)[0].remaining == 0
         made.ledger.release(unsent, NOW)
-        assert made.ledger.balances(offer(free=2)[:1], NOW)[0].remaining == 1
+        await eventually(lambda: made.ledger.balances(offer(free=2)[:1], NOW)[0].remaining == 1)
 
     played(kind, play)

@@ -6,7 +6,7 @@ durable ledger is also killed at any point, with whatever of its log was not on 
 
 import asyncio
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,17 +17,22 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
     run_state_machine_as_test,
 )
+from tests.awaiting import eventually
+from tests.support.counter_server import CounterServer, running
 
+from passgate.clock import system_clock
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
-from passgate.ledger import LEDGERS
+from passgate.ledger import LEDGERS, Premises
 from passgate.ledger.embedded import EmbeddedLedger
 from passgate.ledger.protocol import Reservation, Shortfall, StandingLedger
+from passgate.ledger.valkey.settings import SharedSettings
 
 MIDNIGHT = datetime(2028, 2, 28, tzinfo=UTC).timestamp()
 COUNTERS = (
@@ -118,7 +123,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def made(self) -> StandingLedger:
         path = Path(self.directory.name, "ledger.db")
-        return LEDGERS[self.kind](path, lambda: len(self.log), lambda: self.durable)
+        return LEDGERS[self.kind](Premises(path, lambda: len(self.log), lambda: self.durable))
 
     def read_log(self, start: int | None) -> Iterator[Mapping[str, Any]]:
         return iter(self.log[start:])
@@ -172,14 +177,14 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(charges=CHARGES)
     def a_request_reserves(self, charges: tuple[Charge, ...]) -> None:
         now = self.see()
-        before = self.ledger.balances(charges, now)
+        before = self.shown(charges, now)
         taken = self.ledger.reserve(charges, now)
         asked: dict[str, int] = {}
         for c in charges:
             asked[c.counter] = asked.get(c.counter, 0) + c.amount
         limits = dict(COUNTERS)
         if isinstance(taken, Shortfall):
-            assert self.ledger.balances(charges, now) == before
+            assert self.shown(charges, now) == before
             counter = taken.charge.counter
             assert taken.remaining < asked[counter]
             if self.exact:
@@ -243,6 +248,9 @@ class LedgerMachine(RuleBasedStateMachine):
         else:
             self.ledger.settle(reservation, 0, now)
         assert self.balances(now) == before
+
+    def shown(self, charges: tuple[Charge, ...], now: Instant) -> object:
+        return self.ledger.balances(charges, now)
 
     def balances(self, now: Instant) -> tuple[int, ...]:
         charges = tuple(charge(which, 0) for which in range(len(COUNTERS)))
@@ -323,6 +331,65 @@ class DurableLedgerMachine(LedgerMachine):
         self.lead = self.steady / 1000 - self.clock_boot
 
 
+class OnLoop:
+    """A ledger that is only used from within its loop, and is waited for."""
+
+    def __init__(self, ledger: StandingLedger, runner: asyncio.Runner) -> None:
+        self.ledger = ledger
+        self.runner = runner
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.ledger, name)
+        if name not in {"reserve", "settle", "release", "balances"}:
+            return found
+
+        async def call(*words: Any) -> Any:
+            answer = found(*words)
+            return await answer if isinstance(answer, Awaitable) else answer
+
+        return lambda *words: self.runner.run(call(*words))
+
+
+class SharedLedgerMachine(LedgerMachine):
+    """One gate alone on a server: it owes what every ledger owes, by the server's own time."""
+
+    kind = "valkey"
+    server: CounterServer
+    runs = 0
+
+    def made(self) -> StandingLedger:
+        type(self).runs += 1
+        shared = SharedSettings((("127.0.0.1", self.server.port),), name=f"run{self.runs}")
+        path = Path(self.directory.name, "ledger.db")
+        premises = Premises(path, lambda: len(self.log), lambda: self.durable, shared=shared)
+        ledger: Any = OnLoop(LEDGERS[self.kind](premises), self.runner)
+        return ledger
+
+    @initialize()
+    def the_server_is_met(self) -> None:
+        shared = self.ledger.shared
+        assert shared is not None
+        self.runner.run(eventually(lambda: shared.up))
+
+    def shown(self, charges: tuple[Charge, ...], now: Instant) -> object:
+        """Without when it is whole again: another word of the server may move that a little."""
+        return [balance.remaining for balance in self.ledger.balances(charges, now)]
+
+    def see(self) -> Instant:
+        now = system_clock()
+        self.clock_wall = now.wall
+        self.wall = self.steady = int(now.wall * 1000)
+        return now
+
+    @rule(seconds=SECONDS)
+    def time_passes(self, seconds: float) -> None:
+        """It does so by itself: nobody sets the server's clock."""
+
+    @rule(seconds=SECONDS)
+    def the_wall_clock_is_set(self, seconds: float) -> None:
+        """Nor does this machine's count."""
+
+
 async def killed(ledger: StandingLedger) -> None:
     """Ends a ledger as kill -9 would: its lock is free, and nothing more is written."""
     assert isinstance(ledger, EmbeddedLedger)
@@ -330,6 +397,26 @@ async def killed(ledger: StandingLedger) -> None:
     ledger._keeping.cancel()
     await asyncio.gather(ledger._keeping, return_exceptions=True)
     await ledger._file.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CounterServer]:
+    with running(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+def test_a_shared_ledger_keeps_them_too(server: CounterServer) -> None:
+    """A gate alone on a real server sees no difference, but for asking it."""
+    SharedLedgerMachine.server = server
+    run_state_machine_as_test(  # type: ignore[no-untyped-call] # hypothesis does not say
+        SharedLedgerMachine,
+        settings=settings(
+            max_examples=30,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
 
 
 @pytest.mark.parametrize("machine", [LedgerMachine, DurableLedgerMachine])

@@ -60,6 +60,22 @@ METRICS = (
     MetricRow("passgate_kills", "gauge", ("kind",),
               "What the operator has stopped and not lifted: agents, passports, actions, issuers, "
               "and 1 for `all` while everything is stopped."),
+    MetricRow("passgate_ledger_up", "gauge", (),
+              "1 while the server of a shared ledger answers, else 0; only with one, as all of "
+              "these."),
+    MetricRow("passgate_ledger_gates", "gauge", (), "Gates that share the counters just now."),
+    MetricRow("passgate_ledger_missing_gates", "gauge", (),
+              "Gates that have not said what they spent since the server lost it; budgets are "
+              "refused until then."),
+    MetricRow("passgate_ledger_requests_total", "counter", ("by",),
+              "Requests whose charges were decided by a `lease`, or by the `server`."),
+    MetricRow("passgate_ledger_round_trips_total", "counter", (),
+              "Messages to the server that were answered."),
+    MetricRow("passgate_ledger_disconnects_total", "counter", (),
+              "Times that the server was lost."),
+    MetricRow("passgate_ledger_losses_total", "counter", ("kind", "outcome"),
+              "Charges that the server could not be asked about, by kind (`rate`, `spend`, "
+              "`replay`): counted here (`local`) or refused (`deny`)."),
     MetricRow("passgate_log_lines_total", "counter", (), "Lines put on record."),
     MetricRow("passgate_log_commit_seconds", "histogram", (),
               "Seconds that a group commit took: hash, sign, write and, if strict, sync."),

@@ -17,6 +17,7 @@ from passgate.config.model import (
     GateConfig,
     IssuerConfig,
     LedgerConfig,
+    LedgerTlsConfig,
     LimitsConfig,
     ListenConfig,
     ListenTlsConfig,
@@ -101,7 +102,7 @@ def assemble(tree: Tree, file: Path, lines: dict[str, int], catalog: CatalogFile
         ),
         anonymous=AnonymousConfig(**anonymous),
         constraints=tree["constraints"],
-        ledger=LedgerConfig(kind=tree["ledger"]["kind"]),
+        ledger=_ledger(tree["ledger"]),
         audit=AuditConfig(
             durability=audit["durability"],
             stdout=audit["stdout"],
@@ -138,6 +139,27 @@ def _admin(admin: Tree) -> AdminConfig:
     if admin["token"] is not None:
         tokens.insert(0, AdminToken("admin", admin["token"], "admin"))
     return AdminConfig(admin["address"], tuple(tokens), admin["metrics_token"])
+
+
+def _ledger(ledger: Tree) -> LedgerConfig:
+    tls, lost = ledger["tls"], ledger["on_loss"]
+    return LedgerConfig(
+        kind=ledger["kind"],
+        url=ledger["url"],
+        name=ledger["name"],
+        user=ledger["user"],
+        password=ledger["password"],
+        sentinel_password=ledger["sentinel_password"],
+        tls=None if tls is None else LedgerTlsConfig(**tls),
+        insecure=ledger["insecure"],
+        connect_timeout_s=ledger["connect_timeout"],
+        timeout_s=ledger["timeout"],
+        lease_cents=ledger["lease_cents"],
+        lease_calls=ledger["lease_calls"],
+        on_loss_rate=lost["rate"],
+        on_loss_spend=lost["spend"],
+        on_loss_replay=lost["replay"],
+    )
 
 
 def _urls(upstream: Tree) -> tuple[UpstreamUrl, ...]:

@@ -25,10 +25,12 @@ from passgate.config.kinds import (
     whole_number,
 )
 from passgate.config.places import (
+    A_COUNTER_SERVER_OR_NULL,
     A_DIRECTORY,
     A_FILE,
     A_HEADER,
     A_KEY_SOURCE,
+    A_LEASE,
     A_LINK,
     A_NETWORK,
     A_PREFIX,
@@ -86,7 +88,6 @@ _ASSURANCE = whole_number(0, 3)
 _MANY = 1_000_000_000
 _TIMEOUT = duration("1ms", "1d")
 _HOLDS = "holds that a person decides"
-_VALKEY = "the Valkey ledger"
 
 KEYS: Final[tuple[Key, ...]] = (
     Key("gate", A_SECTION, {}, "The gate itself."),
@@ -635,19 +636,121 @@ KEYS: Final[tuple[Key, ...]] = (
         "ledger.kind",
         choice("memory", "embedded", "valkey"),
         "embedded",
-        "`memory` forgets at a restart, `embedded` keeps counters in data_dir.",
+        "`memory` forgets at a restart, `embedded` keeps counters in data_dir, `valkey` shares "
+        "them with other gates on a Valkey or Redis server.",
         restart=True,
-        lacks=_VALKEY,
-        only=("memory", "embedded"),
     ),
-    *(
-        Key(f"ledger.{name}", ANYTHING, None, doc, lacks=_VALKEY)
-        for name, doc in (
-            ("on_loss", "What happens while the shared counters are out of reach."),
-            ("url", "Where the shared counters are."),
-            ("lease_cents", "How much is taken from them at a time."),
-            ("lease_calls", "How many calls are taken from them at a time."),
-        )
+    Key(
+        "ledger.url",
+        A_COUNTER_SERVER_OR_NULL,
+        None,
+        "Where the shared counters are: redis://HOST, rediss:// over TLS, unix:PATH, or "
+        "redis+sentinel://HOST,HOST/MASTER; compulsory with `valkey`.",
+        restart=True,
+    ),
+    Key(
+        "ledger.name",
+        text("a name of letters, digits, dot, hyphen, underscore", r"[A-Za-z0-9._-]+"),
+        "passgate",
+        "What every key there begins with; gates that share counters have the same.",
+        restart=True,
+    ),
+    Key("ledger.user", or_null(_A_NAME), None, "Whom to log in as (ACL).", restart=True),
+    Key("ledger.password", or_null(A_SECRET), None, "That user's password.", restart=True),
+    Key(
+        "ledger.sentinel_password",
+        or_null(A_SECRET),
+        None,
+        "The sentinels' own password.",
+        restart=True,
+    ),
+    Key(
+        "ledger.tls",
+        A_SECTION_OR_NULL,
+        None,
+        "TLS to a rediss server, beyond the defaults; its certificate is always verified.",
+        restart=True,
+    ),
+    Key(
+        "ledger.tls.ca",
+        or_null(A_FILE),
+        None,
+        "PEM file of authorities to trust instead of the system's.",
+        restart=True,
+    ),
+    Key(
+        "ledger.tls.cert",
+        or_null(A_FILE),
+        None,
+        "PEM file of the gate's own certificate.",
+        restart=True,
+    ),
+    Key("ledger.tls.key", or_null(A_FILE), None, "PEM file of its private key.", restart=True),
+    Key(
+        "ledger.insecure",
+        A_BOOL,
+        False,
+        "Allow redis:// beyond this machine; whoever is on the way can then change what was spent.",
+        restart=True,
+    ),
+    Key(
+        "ledger.connect_timeout",
+        duration("10ms", "1m"),
+        "1s",
+        "The longest wait for a connection.",
+        restart=True,
+    ),
+    Key(
+        "ledger.timeout",
+        duration("5ms", "4s"),
+        "250ms",
+        "The longest wait for an answer; then the server counts as away.",
+        restart=True,
+    ),
+    Key(
+        "ledger.lease_cents",
+        A_LEASE,
+        "auto",
+        "How many cents of a budget a gate takes at a time, to decide without asking; `auto` is "
+        "2 % of what is left, 0 asks for every request.",
+        restart=True,
+    ),
+    Key(
+        "ledger.lease_calls",
+        A_LEASE,
+        "auto",
+        "Likewise of rates, uses in all, and requests in flight.",
+        restart=True,
+    ),
+    Key(
+        "ledger.on_loss",
+        A_SECTION,
+        {},
+        "What happens to what no lease covers while the server is away.",
+    ),
+    Key(
+        "ledger.on_loss.rate",
+        choice("local", "deny"),
+        "local",
+        "Rates and requests in flight: `local` counts here, up to this gate's part of each limit.",
+        restart=True,
+    ),
+    Key(
+        "ledger.on_loss.spend",
+        choice("deny", "local"),
+        "deny",
+        "Budgets and uses in all; with `local` gates that know nothing of each other can together "
+        "spend more than a budget.",
+        restart=True,
+    ),
+    Key(
+        "ledger.on_loss.replay",
+        choice("deny", "local"),
+        "deny",
+        "Idempotency keys: a repeat cannot be told from a first request, so both are refused.",
+        restart=True,
+        lacks="a memory of its own for keys that gates share",
+        only=("deny",),
     ),
     Key("audit", A_SECTION, {}, "The signed log."),
     Key(

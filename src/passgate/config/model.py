@@ -264,10 +264,54 @@ class AnonymousConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CounterServer:
+    """Where shared counters are: a server, or sentinels that know the server called `master`.
+
+    `written` is the URL as it stands in the file. `addresses` are empty where there is a `socket`.
+    """
+
+    written: str
+    secure: bool
+    addresses: tuple[tuple[str, int], ...]
+    socket: Path | None = None
+    master: str = ""
+    database: int = 0
+
+    def __str__(self) -> str:
+        return self.written
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerTlsConfig:
+    """Section `ledger.tls`."""
+
+    ca: Path | None
+    cert: Path | None
+    key: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerConfig:
-    """Section `ledger`. `kind` is `memory` or `embedded`."""
+    """Section `ledger`. `kind` is `memory`, `embedded` or `valkey`.
+
+    Everything else is about the server of the last. A lease of None is `auto`.
+    """
 
     kind: str
+    url: CounterServer | None
+    name: str
+    user: str | None
+    password: Secret | None
+    sentinel_password: Secret | None
+    tls: LedgerTlsConfig | None
+    insecure: bool
+    connect_timeout_s: float
+    timeout_s: float
+    lease_cents: int | None
+    lease_calls: int | None
+    on_loss_rate: str
+    on_loss_spend: str
+    on_loss_replay: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,15 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from passgate.config.environment import read_secret, unread_secret
-from passgate.config.kinds import BAD, At, Kind, ScalarKind, text
-from passgate.config.model import Address, Source, UpstreamUrl
+from passgate.config.kinds import BAD, At, Kind, ScalarKind, or_null, text
+from passgate.config.model import Address, CounterServer, Source, UpstreamUrl
 from passgate.config.yaml_loader import Broken, Node, Scalar, Sequence, plain_value
 from passgate.core.client_address import UNIX
 from passgate.core.hosts import split_authority
 from passgate.core.jwks import parse_jwks
 
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e]+")
+_MOST_LEASED: Final = 1_000_000_000
 _MAX_SOCKET_PATH: Final = 100  # of the 108 bytes of sun_path, with room for a temporary name
 
 
@@ -167,6 +168,58 @@ def _parse_source(value: Any, at: At) -> Any:
     return Source("url", value)
 
 
+def _parse_counter_server(value: Any, at: At) -> Any:
+    if not isinstance(value, str):
+        return BAD
+    if value.startswith("unix:"):
+        return CounterServer(value, False, (), _socket_path(value, at))
+    scheme, _, rest = value.partition("://")
+    if scheme not in {"redis", "rediss", "redis+sentinel", "rediss+sentinel"}:
+        return BAD
+    if _PRINTABLE.fullmatch(value) is None or any(character in rest for character in "\\?#"):
+        raise ValueError("must be a URL without spaces, backslashes, query and fragment")
+    if "@" in rest:
+        raise ValueError("must not hold a user or password: they are ledger.user and .password")
+    hosts, _, path = rest.partition("/")
+    names = path.split("/") if path else []
+    watched = scheme.endswith("+sentinel")
+    master = names.pop(0) if watched and names else ""
+    digits = names.pop(0) if names else "0"
+    if names or not (digits.isascii() and digits.isdigit() and int(digits) < 1024):
+        raise ValueError("must end in the number of a database, if in anything, such as /0")
+    if watched and not master:
+        raise ValueError("must name the master that the sentinels watch, as in .../mymaster")
+    if "," in hosts and not watched:
+        raise ValueError("must name one server: several are for redis+sentinel://")
+    addresses = []
+    for host in hosts.split(","):
+        found = split_authority(host)
+        if found is None:
+            raise ValueError("must name a host, and a port from 1 to 65535 if any")
+        addresses.append((found[0], found[1] or (26379 if watched else 6379)))
+    return CounterServer(
+        value, scheme.startswith("rediss"), tuple(addresses), None, master, int(digits)
+    )
+
+
+def _parse_lease(value: Any, at: At) -> Any:
+    del at
+    if value == "auto":
+        return None
+    if type(value) is not int or not 0 <= value <= _MOST_LEASED:
+        return BAD
+    return value
+
+
+class LeaseKind(ScalarKind):
+    """A number, or `auto`, which is None."""
+
+    __slots__ = ()
+
+    def show(self, value: Any) -> Any:
+        return "auto" if value is None else value
+
+
 class KeySourceKind(ScalarKind):
     """A source, or a JWK set that stands inline."""
 
@@ -211,6 +264,19 @@ _UPSTREAM: Final = "a URL such as http://127.0.0.1:8000, https://api.example or 
 AN_UPSTREAM: Final = ScalarKind(_UPSTREAM, _STRING, _parse_upstream, str)
 AN_UPSTREAM_OR_NULL: Final = UpstreamKind(
     _UPSTREAM, {"anyOf": [_STRING, {"type": "null"}]}, _parse_upstream_or_null, str
+)
+_COUNTER_SERVER: Final = ScalarKind(
+    "a URL such as redis://127.0.0.1:6379, rediss://cache.example, unix:PATH or "
+    "redis+sentinel://one.example,two.example/mymaster",
+    _STRING,
+    _parse_counter_server,
+    str,
+)
+A_COUNTER_SERVER_OR_NULL: Final = or_null(_COUNTER_SERVER)
+A_LEASE: Final = LeaseKind(
+    f"auto or a whole number from 0 to {_MOST_LEASED}",
+    {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 0, "maximum": _MOST_LEASED}]},
+    _parse_lease,
 )
 A_PUBLIC_URL: Final = ScalarKind("a URL", _STRING, _parse_public_url)
 A_LINK: Final = ScalarKind("a URL", _STRING, _parse_link)

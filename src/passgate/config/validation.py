@@ -12,6 +12,7 @@ from typing import Any, Final
 from passgate.config.environment import open_to_others
 from passgate.config.findings import Findings
 from passgate.config.kinds import BAD, At
+from passgate.config.ledger_checks import ledger_check
 from passgate.config.listen_checks import proxy_protocol_check
 from passgate.config.places import is_loopback, split_url
 from passgate.config.reading import Tree
@@ -281,6 +282,7 @@ def _limits(found: Findings) -> None:
 CHECKS: Final[tuple[Callable[[Findings], None], ...]] = (
     _someone_may_call,
     upstream_check,
+    ledger_check,
     _issuers,
     _gate_constraints,
     _routes,

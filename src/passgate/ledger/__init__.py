@@ -1,15 +1,58 @@
 """REMEMBERS what was spent: one protocol, several implementations; the table is `LEDGERS`."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from passgate.clock import Clock, system_clock
+from passgate.errors import PassgateError
 from passgate.ledger.embedded import EmbeddedLedger
 from passgate.ledger.memory import MemoryLedger
 from passgate.ledger.protocol import StandingLedger
+from passgate.ledger.valkey.settings import SharedSettings
 
-LEDGERS: dict[str, Callable[[Path, Callable[[], int], Callable[[], int]], StandingLedger]] = {
-    "memory": lambda _path, _log_position, _log_durable: MemoryLedger(),
-    "embedded": EmbeddedLedger,
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """What a ledger is made of.
+
+    `path` is its own file, which it may not need. `log_position` is the number of the log's next
+    line, `log_durable` how many lines are on disk. `shared` says where shared counters are.
+    """
+
+    path: Path
+    log_position: Callable[[], int]
+    log_durable: Callable[[], int]
+    clock: Clock = system_clock
+    shared: SharedSettings | None = None
+
+
+def _memory(_premises: Premises) -> StandingLedger:
+    return MemoryLedger()
+
+
+def _embedded(premises: Premises) -> StandingLedger:
+    return EmbeddedLedger(premises.path, premises.log_position, premises.log_durable)
+
+
+def _valkey(premises: Premises) -> StandingLedger:
+    try:
+        from passgate.ledger.valkey.ledger import ValkeyLedger
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] != "redis":
+            raise
+        raise PassgateError(
+            "ledger.kind valkey needs a package more: pip install 'passgate[valkey]'"
+        ) from None
+    assert premises.shared is not None
+    return ValkeyLedger(
+        premises.path, premises.log_position, premises.log_durable, premises.shared, premises.clock
+    )
+
+
+LEDGERS: dict[str, Callable[[Premises], StandingLedger]] = {
+    "memory": _memory,
+    "embedded": _embedded,
+    "valkey": _valkey,
 }
-"""What `ledger.kind` may be. Each is made of the path of its own file (which it may not need), and
-of two readings of the log: the number of its next line, and how many lines are on disk."""
+"""What `ledger.kind` may be."""

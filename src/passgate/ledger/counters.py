@@ -46,16 +46,21 @@ class Counters:
                 return None
         return self._make(name, roster)
 
-    def window(self, name: str, ms: int, wall: float) -> Window:
-        """The window `name`, made where it is missing, full or not: what was taken must count.
-
-        Raises ValueError where the name is no window's.
-        """
+    def any(self, name: str, ms: int, wall: float) -> Counter:
+        """The counter `name`, made where it is missing, full or not: what was taken must count."""
         counter = self.by_name.get(name)
         if counter is None:
             roster = self._roster_of(name)
             roster.sweep(self.by_name, _INSPECTED, ms, wall)
             counter = self._make(name, roster)
+        return counter
+
+    def window(self, name: str, ms: int, wall: float) -> Window:
+        """The window `name`, made where it is missing, full or not: what was taken must count.
+
+        Raises ValueError where the name is no window's.
+        """
+        counter = self.any(name, ms, wall)
         if isinstance(counter, InFlight):
             raise ValueError(f"{name!r} is no window")  # noqa: TRY004 the name is wrong, no type
         return counter

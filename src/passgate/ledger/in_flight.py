@@ -17,6 +17,10 @@ class InFlight:
         self.used = used
         return True
 
+    def put(self, ms: int, wall: float, amount: int) -> None:
+        """Counts what has begun already, whatever the limit was."""
+        self.used += amount
+
     def give_back(self, ms: int, wall: float, amount: int) -> None:
         """Ends `amount` of what is in flight."""
         self.used -= min(amount, self.used)

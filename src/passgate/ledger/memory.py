@@ -8,7 +8,14 @@ from passgate.core.instant import Instant
 from passgate.core.once import Once
 from passgate.ledger.counters import MOST_UNVOUCHED, Counter, Counters
 from passgate.ledger.operations import ONCE, Operation, Operations, Remembering
-from passgate.ledger.protocol import Balance, Conflict, ReadLines, Reservation, Shortfall
+from passgate.ledger.protocol import (
+    Balance,
+    Conflict,
+    ReadLines,
+    Reservation,
+    SharedCounters,
+    Shortfall,
+)
 from passgate.ledger.sliding_window import GREATEST
 from passgate.ledger.timeline import Timeline
 
@@ -26,6 +33,7 @@ class MemoryLedger:
         self.covered = 0
         self.forgotten = 0
         self.trouble = ""
+        self.shared: SharedCounters | None = None
         self._time = Timeline()
         self._counters = Counters(most_unvouched)
         self._by_name = self._counters.by_name
@@ -61,7 +69,9 @@ class MemoryLedger:
             if operation is not None:
                 if operation.digest != once.digest:
                     return Conflict(once)
-                charges = tuple([_repeated(charge) for charge in charges if charge.kind != FREE])
+                charges = tuple(
+                    [repeated_charge(charge) for charge in charges if charge.kind != FREE]
+                )
         by_name = self._by_name
         if charges and charges[0].kind == FREE:
             charges = self._chosen(charges, ms, wall)
@@ -211,7 +221,7 @@ class MemoryLedger:
         return Shortfall(refused, left, counter.wait_s(ms, wall, needed, limit))
 
 
-def _repeated(charge: Charge) -> Charge:
+def repeated_charge(charge: Charge) -> Charge:
     """What a charge is for a request whose operation has been charged: spend of nothing."""
     if charge.kind != "spend" or not charge.amount:
         return charge

@@ -140,17 +140,60 @@ class Ledger(Protocol):
         """What is left of each charge's counter, in their order, changing nothing."""
 
 
+class LedgerTally:
+    """What a ledger with shared counters has done so far: for the operator.
+
+    `leased` requests were decided by leases, `asked` by the server in `round_trips`; `losses` are
+    charges that it could not be asked about, by (kind, what was done: `local` or `deny`).
+    """
+
+    __slots__ = ("asked", "disconnects", "leased", "losses", "round_trips")
+
+    def __init__(self) -> None:
+        self.leased = 0
+        self.asked = 0
+        self.round_trips = 0
+        self.disconnects = 0
+        self.losses: dict[tuple[str, str], int] = {}
+
+    def lost(self, kind: str, rule: str) -> None:
+        """Counts a charge that the server could not be asked about."""
+        self.losses[kind, rule] = self.losses.get((kind, rule), 0) + 1
+
+
+class SharedCounters:
+    """How a ledger stands with the server that its counters are on.
+
+    `up`: it answers. `answered_at` is when it last did, None before the first time. `error` says
+    why it does not, or what is missing there, in one line, or "". `gates` share the counters, this
+    one among them; `missing` of all that ever did have not said yet what they spent.
+    """
+
+    __slots__ = ("answered_at", "error", "gates", "missing", "server", "tally", "up")
+
+    def __init__(self, server: str, tally: LedgerTally) -> None:
+        self.server = server
+        self.tally = tally
+        self.up = False
+        self.answered_at: Instant | None = None
+        self.error = "not asked yet"
+        self.gates = 1
+        self.missing = 0
+
+
 class StandingLedger(Ledger, Protocol):
     """A ledger with a life: it is started once before anything is reserved, and stopped once.
 
     `covered`: a later start reads no log line before this number, so all others must be kept.
     `forgotten`: so many of the log's first lines were gone when it started, and are not counted.
     `trouble`: what keeps it from being durable just now, in one line, or "".
+    `shared`: how it stands with a server that its counters are on; None where there is none.
     """
 
     covered: int
     forgotten: int
     trouble: str
+    shared: SharedCounters | None
 
     async def start(self, read_lines: ReadLines, log_size: int) -> None:
         """Becomes what it was, where it can. Raises DataError.

@@ -66,6 +66,10 @@ class SlidingWindow:
                 older += _entry(number, held)
         self.older = older
 
+    def amounts(self) -> list[tuple[int, int]]:
+        """(bucket number, amount) of every bucket, oldest first."""
+        return [*self._entries(), (self.bucket, self.newest)]
+
     def used_at(self, ms: int, wall: float) -> int:
         """What counts at that moment."""
         self._move_to(ms * 60 // self.length_ms)

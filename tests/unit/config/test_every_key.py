@@ -15,6 +15,8 @@ ROUTE = {"match": "POST /v1/items/{id}", "action": "api:export"}
 TLS = {"cert": "cert.pem", "key": "key.pem"}
 ENVIRON = {"TOKEN": "a token of some length", "OTHER": "another token of some length"}
 
+SHARED = {"ledger": {"kind": "valkey", "url": "rediss://counters.example"}}
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -124,6 +126,24 @@ ENFORCED: dict[str, Counts] = {
     "anonymous.upgrade_message": Counts("Get a passport."),
     "anonymous.upgrade_url": Counts("https://passports.example"),
     "constraints": Counts({"core:rate:max_per_minute": 5}),
+    "ledger.kind": Counts("memory"),
+    "ledger.url": Counts("rediss://other", SHARED),
+    "ledger.name": Counts("other", SHARED),
+    "ledger.user": Counts("gate", {"ledger": {**SHARED["ledger"], "password": "env:TOKEN"}}),
+    "ledger.password": Counts("env:TOKEN", SHARED),
+    "ledger.sentinel_password": Counts(
+        "env:TOKEN", {"ledger": {**SHARED["ledger"], "url": "rediss+sentinel://a,b/m"}}
+    ),
+    "ledger.tls.ca": Counts("cert.pem", {"ledger": {**SHARED["ledger"], "tls": {}}}),
+    "ledger.tls.cert": Counts("other-cert.pem", {"ledger": {**SHARED["ledger"], "tls": TLS}}),
+    "ledger.tls.key": Counts("other-key.pem", {"ledger": {**SHARED["ledger"], "tls": TLS}}),
+    "ledger.insecure": Counts(True, SHARED),
+    "ledger.connect_timeout": Counts("2s", SHARED),
+    "ledger.timeout": Counts("300ms", SHARED),
+    "ledger.lease_cents": Counts(100, SHARED),
+    "ledger.lease_calls": Counts(0, SHARED),
+    "ledger.on_loss.rate": Counts("deny", SHARED),
+    "ledger.on_loss.spend": Counts("local", SHARED),
     "audit.durability": Counts("relaxed"),
     "audit.stdout": Counts(True),
     "audit.on_failure": Counts("allow_reads"),
@@ -163,11 +183,7 @@ REFUSED: dict[str, Refused] = {
     "approvals.grant_ttl": Refused("30m", "holds that a person decides"),
     "approvals.preview": Refused("4KiB", "holds that a person decides"),
     "approvals.webhook": Refused("https://hook.example", "holds that a person decides"),
-    "ledger.kind": Refused("valkey", "the Valkey ledger", "embedded"),
-    "ledger.on_loss": Refused({"rate": "local", "spend": "deny"}, "the Valkey ledger"),
-    "ledger.url": Refused("redis://127.0.0.1", "the Valkey ledger"),
-    "ledger.lease_cents": Refused("auto", "the Valkey ledger"),
-    "ledger.lease_calls": Refused("auto", "the Valkey ledger"),
+    "ledger.on_loss.replay": Refused("local", "a memory of its own for keys", "deny"),
 }
 
 
@@ -245,12 +261,6 @@ def test_the_profile_that_is_not_built_is_refused(problems_of: Any) -> None:
     assert problem.endswith("gate.profile L3 is refused: this version does not have profile L3")
 
 
-def test_the_ledger_kinds_that_are_built_are_told_apart(load: Any) -> None:
-    """memory is another ledger than embedded."""
-    assert load({"ledger": {"kind": "memory"}}).config.ledger.kind == "memory"
-    assert load({}).config.ledger.kind == "embedded"
-
-
 @pytest.mark.parametrize("section", sorted(CHILDREN))
 def test_every_section_refuses_unknown_keys(
     section: str, problems_of: Any, merged: Any, issuer: dict[str, Any]
@@ -261,6 +271,8 @@ def test_every_section_refuses_unknown_keys(
         below = {"listen": {"tls": TLS}}
     elif section.startswith("upstream.tls"):
         below = {"upstream": {"url": "https://h"}}
+    elif section.startswith("ledger.tls"):
+        below = SHARED
     elif section.startswith("admin.tokens"):
         below = {"admin": {"tokens": {"mia": {"secret": "env:TOKEN", "role": "viewer"}}}}
     path = f"{section}.zzzz" if section else "zzzz"

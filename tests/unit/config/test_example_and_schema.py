@@ -18,6 +18,8 @@ EXAMPLE = Path(__file__).parents[3] / "gate.example.yaml"
 ENVIRON = {
     "PASSGATE_ADMIN_TOKEN": "a token of some length",
     "PASSGATE_METRICS_TOKEN": "another token of some length",
+    "COUNTERS_PASSWORD": "a password of some length",
+    "SENTINELS_PASSWORD": "another password",
     "UPSTREAM_URL": "https://api.internal",
 }
 
@@ -50,8 +52,9 @@ def uncommented(*, several: bool = False) -> str:
     text = re.sub(r"(?m)^( *)#(?=[a-z_]+:)", r"\1", EXAMPLE.read_text())
     # Keys that can only be given beside another value than the default of another key.
     text = text.replace("assertion: none", "assertion: jwt")
-    # Of these two only one can be given.
-    return re.sub(r"(?m)^  url: .*\n" if several else r"(?m)^  urls: .*\n", "", text)
+    text = text.replace("kind: embedded", "kind: valkey")
+    # Of these two only one can be given; the ledger's URL stands further down.
+    return re.sub(r"(?m)^  url: .*\n" if several else r"(?m)^  urls: .*\n", "", text, count=1)
 
 
 def test_the_example_loads_as_it_is(beside: Path) -> None:
