@@ -8,15 +8,18 @@ import sys
 import tempfile
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from tests.bench.plot import curve
 from tests.soak.accounts import Accounts, differences, of_log, of_metrics
+from tests.soak.client import Way
 from tests.soak.operator import Operator
 from tests.soak.passports import Passports
 from tests.soak.report import Soaked, page
 from tests.soak.samples import Samples
 from tests.soak.upstream import Upstream
 from tests.soak.visits import KINDS, Visits
+from tests.support.certificates import Authority
 from tests.support.running_gate import RunningGate
 
 from passgate.log import read_lines
@@ -33,7 +36,9 @@ def main() -> int:
     """Soaks, writes what came out; 1 where anything is unaccounted for."""
     options = _options()
     with tempfile.TemporaryDirectory(prefix="passgate-soak-") as at:
-        soaked = asyncio.run(soak(Path(at), options.seconds, options.visits, options.seed))
+        soaked = asyncio.run(
+            soak(Path(at), options.seconds, options.visits, options.seed, tls=options.tls)
+        )
     if options.out is not None:
         _write(soaked, options.out)
     print(page(soaked))
@@ -41,24 +46,38 @@ def main() -> int:
 
 
 async def soak(
-    directory: Path, seconds: float, visits_per_s: float, seed: int, *, fill: bool = True
+    directory: Path,
+    seconds: float,
+    visits_per_s: float,
+    seed: int,
+    *,
+    fill: bool = True,
+    tls: bool = False,
 ) -> Soaked:
     """Starts a gate and its upstream, lets clients and operator loose on it, and settles up.
 
-    `fill` has caches filled first, without which memory says nothing.
+    `fill` has caches filled first, without which memory says nothing. With `tls` all clients come
+    within TLS, those of HTTP/2 by ALPN instead of by prior knowledge.
     """
     random = Random(seed)
     upstream = Upstream()
     await upstream.start()
     passports = Passports(TestIssuer(), random)
     (directory / "none.json").write_text('{"passport_ids": []}')
-    gate = RunningGate(directory, f"http://127.0.0.1:{upstream.port}")
+    config: dict[str, Any] = {}
+    ca = None
+    if tls:
+        authority = Authority(directory)
+        cert, key = authority.issue("gate", ("localhost",))
+        config["listen"] = {"tls": {"cert": str(cert), "key": str(key)}}
+        ca = authority.cert
+    gate = RunningGate(directory, f"http://127.0.0.1:{upstream.port}", config)
     operator = Operator(gate, passports)
     await asyncio.to_thread(gate.start)
     assert gate.process is not None
     try:
         accounts = Accounts()
-        visits = Visits(gate.port, upstream, passports, accounts, random)
+        visits = Visits(Way(gate.port, ca), upstream, passports, accounts, random)
         if fill:
             await visits.fill()
         samples = Samples(gate.process.pid)
@@ -167,6 +186,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--visits", type=float, default=60, help="visits a second")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tls", action="store_true", help="all clients within TLS")
     parser.add_argument("--out", type=Path, help="where soak.md and the memory curve go")
     return parser.parse_args()
 

@@ -1,7 +1,9 @@
 """A client that says exactly what it is told, from an address of its own, and reads the answer."""
 
 import asyncio
+import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import msgspec
@@ -11,6 +13,35 @@ _PATIENCE_S = 20.0
 
 class HungUpError(Exception):
     """The gate closed the connection before an answer was whole."""
+
+
+class Way:
+    """The way to the gate: its port, in clear text or within TLS that `ca` vouches for."""
+
+    def __init__(self, port: int, ca: Path | None = None) -> None:
+        self._port = port
+        self._context = None if ca is None else ssl.create_default_context(cafile=ca)
+        self._http2 = None if ca is None else ssl.create_default_context(cafile=ca)
+        if self._http2 is not None:
+            self._http2.set_alpn_protocols(["h2"])
+
+    @property
+    def scheme(self) -> str:
+        """That of its URLs."""
+        return "http" if self._context is None else "https"
+
+    async def connect(
+        self, address: str, *, http2: bool = False
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection from a loopback address of one's own."""
+        context = self._http2 if http2 else self._context
+        return await asyncio.open_connection(
+            "127.0.0.1",
+            self._port,
+            local_addr=(address, 0),
+            ssl=context,
+            server_hostname=None if context is None else "localhost",
+        )
 
 
 @dataclass
@@ -48,16 +79,14 @@ class Answer:
 class Client:
     """One connection to the gate; use as a context manager."""
 
-    def __init__(self, port: int, address: str) -> None:
-        self._port = port
+    def __init__(self, way: Way, address: str) -> None:
+        self._way = way
         self._address = address
         self.reader: asyncio.StreamReader
         self.writer: asyncio.StreamWriter
 
     async def __aenter__(self) -> Self:
-        self.reader, self.writer = await asyncio.open_connection(
-            "127.0.0.1", self._port, local_addr=(self._address, 0)
-        )
+        self.reader, self.writer = await self._way.connect(self._address)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 from tests.soak.accounts import Accounts
-from tests.soak.client import Client, HungUpError, request
+from tests.soak.client import Client, HungUpError, Way, request
+from tests.soak.http2 import Http2Client
 from tests.soak.malformed import MALFORMED
 from tests.soak.passports import Passports
 from tests.soak.upstream import EVENTS, Upstream
@@ -25,13 +26,13 @@ class Visits:
 
     def __init__(
         self,
-        port: int,
+        way: Way,
         upstream: Upstream,
         passports: Passports,
         accounts: Accounts,
         random: Random,
     ) -> None:
-        self._port = port
+        self._way = way
         self._upstream = upstream
         self._passports = passports
         self._accounts = accounts
@@ -45,13 +46,13 @@ class Visits:
             await self.new_headers()
 
     async def new_headers(self) -> None:
-        """Requests with header bytes that never came before, each after another passport's."""
+        """Requests with header bytes that came once before, each after another passport's."""
         async with self._client(17) as client:
             for _ in range(_AT_ONCE):
                 self._headers += 1
                 passport = self._passports.in_turn(self._headers)
-                client.send(request("GET", "/v1/search", passport, f"X-New: {self._headers}"))
-            for _ in range(_AT_ONCE):
+                client.send(request("GET", "/v1/search", passport, f"X-New: {self._headers}") * 2)
+            for _ in range(2 * _AT_ONCE):
                 self._accounts.heard("new headers", await client.answer(), [""])
 
     async def make(self, kind: str) -> None:
@@ -62,10 +63,13 @@ class Visits:
             self._accounts.surprise(f"{kind}: {type(error).__name__} {error}")
 
     def _client(self, network: int = 1) -> Client:
-        """A client from one of many addresses in turn: none is refused too often in a second."""
+        return Client(self._way, self._address(network))
+
+    def _address(self, network: int) -> str:
+        """One of many addresses in turn: none is refused too often in a second."""
         self._clients += 1
         third, fourth = divmod(self._clients % _ADDRESSES, 200)
-        return Client(self._port, f"127.{network}.{third}.{fourth + 1}")
+        return f"127.{network}.{third}.{fourth + 1}"
 
     async def _ask(
         self, client: Client, kind: str, data: bytes, *expected: str, body: bytes | None = None
@@ -262,10 +266,47 @@ class Visits:
                 if await client.reader.readexactly(len(said)) != said:
                     self._accounts.surprise("tunnel: other bytes came back")
 
+    async def http2(self) -> None:
+        """Twenty requests at once over HTTP/2, one of them with a body and one refused."""
+        body = self._random.randbytes(self._random.randrange(1, 16_000))
+        async with Http2Client(self._way, self._address(18)) as client:
+            few = self._passports.one_of_few()
+            posted = client.request("POST", "/v1/items", few, body)
+            refused = client.request("GET", "/v2", few)
+            good = [
+                client.request("GET", "/v1/search?q=soak", self._passports.good())
+                for _ in range(18)
+            ]
+            for stream in good:
+                answer = await client.answer(stream)
+                self._accounts.heard("http2", answer, [""])
+                if answer.body != _NOTHING:
+                    self._accounts.surprise("http2: a wrong body")
+            answer = await client.answer(posted)
+            self._accounts.heard("http2 body", answer, [""])
+            if answer.body != hashlib.sha256(body).hexdigest().encode():
+                self._accounts.surprise("http2 body: a wrong body")
+            self._accounts.heard("http2 no route", await client.answer(refused), ["action_unknown"])
+
+    async def http2_events(self) -> None:
+        """Streams of events over HTTP/2: one read to its end, one taken back, one left."""
+        async with Http2Client(self._way, self._address(19)) as client:
+            passport = self._passports.one_of_few()
+            read, taken_back, left = (
+                client.request("GET", "/v1/events", passport) for _ in range(3)
+            )
+            for stream in (taken_back, left):
+                self._accounts.heard("http2 events left", await client.head(stream), [""])
+            client.take_back(taken_back)
+            answer = await client.answer(read)
+            self._accounts.heard("http2 events", answer, [""])
+            if answer.body.count(b"data: ") != EVENTS:
+                self._accounts.surprise("http2 events: not all of them")
+
     async def flood(self) -> None:
         """Refusals from one address, faster than they are worth judging."""
         client_address = f"127.15.0.{self._random.randrange(1, 5)}"
-        async with Client(self._port, client_address) as client:
+        async with Client(self._way, client_address) as client:
             client.send(request("GET", "/v1/search", None) * _FLOOD)
             for _ in range(_FLOOD):
                 answer = await client.answer()
@@ -300,6 +341,8 @@ KINDS: dict[str, tuple[int, Callable[[Visits], Awaitable[None]]]] = {
     "bad upstream": (3, Visits.bad_upstream),
     "events": (4, Visits.events),
     "tunnel": (3, Visits.tunnel),
+    "http2": (8, Visits.http2),
+    "http2 events": (3, Visits.http2_events),
     "new headers": (6, Visits.new_headers),
     "flood": (1, Visits.flood),
     "endpoints": (3, Visits.endpoints),

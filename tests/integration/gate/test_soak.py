@@ -4,13 +4,15 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from tests.soak.__main__ import soak
 from tests.soak.accounts import Accounts, Logged, differences
 
 
-def test_nothing_is_unaccounted_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
+def test_nothing_is_unaccounted_for(tmp_path: Path, tls: bool) -> None:
     """Good and bad traffic while everything changes: clients, metrics, log and upstream agree."""
-    soaked = asyncio.run(soak(tmp_path, 4, 25, 1, fill=False))
+    soaked = asyncio.run(soak(tmp_path, 3, 30, 1, fill=False, tls=tls))
 
     assert soaked.wrong == []
     assert soaked.accounts.total > 100
