@@ -115,6 +115,17 @@ def _routes(found: Findings) -> None:
         )
 
 
+def _unpriced(found: Findings) -> None:
+    if found.get("catalog", "file") is not None:
+        return
+    for index, entry in found.entries("actions", "routes"):
+        if entry["cost_from_upstream"] is True and entry["cost_cents"] is None:
+            found.warn(
+                f"actions.routes[{index}].cost_from_upstream",
+                "can lower nothing: neither the route nor a catalog says what the request costs",
+            )
+
+
 def _catalog(found: Findings) -> None:
     if found.offered is None:
         return
@@ -286,6 +297,7 @@ CHECKS: Final[tuple[Callable[[Findings], None], ...]] = (
     _issuers,
     _gate_constraints,
     _routes,
+    _unpriced,
     _catalog,
     _anonymous,
     _headers,

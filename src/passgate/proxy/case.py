@@ -241,6 +241,8 @@ class Case:
         plan = self.plan
         assert plan is not None
         if isinstance(taken, Shortfall):
+            if taken.charge.kind == "spend" and is_free(record.charges):
+                record.charges = choices(record.charges)[1]  # no call was free any more
             refusal = refusal_for(taken.charge, taken.retry_after_s)
             if refusal.retry_after_s is None and plan.passport is not None:
                 # Nothing comes back to this passport; another one may follow it.

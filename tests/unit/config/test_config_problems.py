@@ -699,6 +699,17 @@ WARNINGS = {
         },
         "anonymous.allowed_actions[1] public is the action of no route",
     ),
+    "a cost that nobody states, to be lowered": (
+        {
+            "actions": {
+                "routes": [
+                    {"match": "GET /a", "action": "a", "cost_cents": 5, "cost_from_upstream": True},
+                    {"match": "GET /b", "action": "b", "cost_from_upstream": True},
+                ]
+            }
+        },
+        "actions.routes[1].cost_from_upstream can lower nothing: neither the route nor a catalog",
+    ),
     "a route without a catalog entry": (
         {
             "catalog": {"file": "catalog.yaml"},

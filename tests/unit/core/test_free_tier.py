@@ -1,7 +1,11 @@
 """Free calls: one charge before the others, and the two things that they can come to."""
 
+from passgate.core.constraints import refusal_for
 from passgate.core.constraints.base import Charge
 from passgate.core.free_tier import FREE, choices, free_charge, is_free, with_free
+from passgate.core.instant import Instant
+from passgate.ledger.memory import MemoryLedger
+from passgate.ledger.protocol import Shortfall
 
 RATE = Charge("rate/60/agent|i|a", "rate", 60, 1, 5, "core:rate:max_per_minute")
 SPEND = Charge("spend/daily/agent|i|a", "spend", "daily", 7, 100, "core:cost:max_cumulative")
@@ -12,6 +16,16 @@ def test_a_free_call_is_counted_for_all_time() -> None:
     assert FREE_CALL.counter == "free/total/catalog|i|a|api%3Asearch"
     assert (FREE_CALL.kind, FREE_CALL.amount, FREE_CALL.limit) == (FREE, 1, 3)
     assert FREE_CALL.constraint == "core:pricing:free_tier_calls"
+
+
+def test_a_free_call_that_cannot_be_counted_is_refused() -> None:
+    """Where nobody vouches for the agent, and the table of such counters is full."""
+    ledger = MemoryLedger(most_unvouched=0)
+    self_issued = free_charge("catalog|self%3Aab|a|api%3Asearch", 3)
+    short = ledger.reserve(with_free((), self_issued), Instant(0.0, 0.0))
+    assert isinstance(short, Shortfall)
+    assert short.charge.kind == FREE
+    assert refusal_for(short.charge, short.retry_after_s).code == "rate_limited"
 
 
 def test_a_free_call_stands_before_what_is_charged() -> None:

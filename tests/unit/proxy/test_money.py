@@ -161,6 +161,8 @@ def test_free_calls_cost_nothing_and_the_next_one_does(tmp_path: Path) -> None:
         f"free/total/catalog|{house.issuer.id}|agent_test|shop%3Apay"
     }
     assert house.tally.charges["free"] == 3
+    (refused,) = [line for line in lines if line["decision"] == "block"]
+    assert [charge["amount"] for charge in refused["charges"]] == [7]
 
 
 PATH_OF_MONEY = (

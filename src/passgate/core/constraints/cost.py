@@ -89,8 +89,8 @@ def _judge_approval_threshold(threshold: int, context: Context) -> Hold | None:
 
 _CENTS: Final = "a whole number of minor units (cents)"
 _COST: Final = (
-    "The cost is the route's `cost_cents`, else the catalog's `core:pricing:per_call_cents`, else"
-    " 0; a route that requires a cost refuses a request without one."
+    "The cost is the route's `cost_cents`, else the catalog's price, else 0; a route that requires"
+    " a cost refuses a request without one."
 )
 
 ROWS: Final = (

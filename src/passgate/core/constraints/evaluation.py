@@ -375,4 +375,5 @@ _SHORTFALLS: dict[str, Callable[[str, int | None], Refusal]] = {
     "total": _used_up,
     "concurrent": _concurrency_limited,
     "spend": _budget_exhausted,
+    "free": _rate_limited,  # only where there is no room to count it
 }
