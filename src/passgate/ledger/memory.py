@@ -215,10 +215,26 @@ class MemoryLedger:
         counter = self._by_name.get(refused.counter)
         if counter is None:
             return Shortfall(refused, 0, _FULL_TABLE_RETRY_S)
-        needed = sum(c.amount for c in charges if c.counter == refused.counter)
-        limit = min(refused.limit, GREATEST)
-        left = max(0, limit - counter.used_at(ms, wall))
-        return Shortfall(refused, left, counter.wait_s(ms, wall, needed, limit))
+        left = max(0, min(refused.limit, GREATEST) - counter.used_at(ms, wall))
+        return Shortfall(refused, left, self._wait_s(charges, ms, wall))
+
+    def _wait_s(self, charges: tuple[Charge, ...], ms: int, wall: float) -> int | None:
+        """When all charges fit: whoever waits for the first alone would meet the next one."""
+        needed: dict[str, int] = {}
+        longest = 0
+        for charge in charges:
+            name = charge.counter
+            needed[name] = needed.get(name, 0) + charge.amount
+        for charge in charges:
+            amount = needed[charge.counter]
+            counter = self._by_name.get(charge.counter)
+            if counter is None:
+                counter = self._counters.unused(charge.counter)
+            wait_s = counter.wait_s(ms, wall, amount, min(charge.limit, GREATEST))
+            if wait_s is None:
+                return None
+            longest = max(longest, wait_s)
+        return longest
 
 
 def repeated_charge(charge: Charge) -> Charge:

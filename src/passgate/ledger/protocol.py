@@ -60,8 +60,8 @@ class Reservation:
 class Shortfall:
     """Nothing was taken: `charge` is the first that does not fit.
 
-    `retry_after_s` is when it could fit at the earliest, in whole seconds rounded up, or None if
-    waiting does not help. `remaining` is what is left of that counter now.
+    `retry_after_s` is when all charges could fit at the earliest, in whole seconds rounded up, or
+    None if waiting does not help. `remaining` is what is left of that counter now.
     """
 
     charge: Charge

@@ -17,7 +17,7 @@ from passgate.core.request import Request, Wire, canonical_request
 from passgate.core.verification import named_key
 from passgate.core.verified_cache import VerifiedCache
 from passgate.ledger.protocol import Balance, Conflict, Reservation, Shortfall, Taken
-from passgate.proxy.allowance import allowance_lines
+from passgate.proxy.allowance import allowance_lines, shortfall_lines
 from passgate.proxy.describing import describe
 from passgate.proxy.forwarding import anonymous_lines, hop_lines, identity_lines
 from passgate.proxy.metering import Meter
@@ -248,7 +248,10 @@ class Case:
                 # Nothing comes back to this passport; another one may follow it.
                 left = int(plan.passport.expires_at - self.now.wall)
                 refusal = Refusal(refusal.code, refusal.detail, refusal.constraint, max(left, 1))
-        elif isinstance(taken, Conflict):
+            answer = self._enforcer.refuse(refusal, record)
+            lines = answer.headers + shortfall_lines(taken, taken.retry_after_s)
+            return Answer(answer.status, lines, answer.body, answer.close)
+        if isinstance(taken, Conflict):
             refusal = Refusal("idempotency_conflict")
         else:
             refusal = Refusal("ledger_unavailable", constraint=taken.charge.constraint)

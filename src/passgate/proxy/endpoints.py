@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from passgate import __version__
-from passgate.core.catalog import Catalog, check_catalog
-from passgate.core.decision import conclude, derive
+from passgate.core.decision import conclude
 from passgate.core.explanation import explain
-from passgate.core.facts import NO_FACTS
 from passgate.core.jwks import thumbprint
 from passgate.core.passport import Passport
-from passgate.core.permissions import covers, judge_grants
-from passgate.core.policy import Policy
 from passgate.core.presented import choose_credential
 from passgate.core.reasons import REASONS, Refusal
 from passgate.core.request import Request
-from passgate.core.trust import Issuer
 from passgate.core.verification import (
     check_audience,
     check_kills,
@@ -30,8 +25,8 @@ from passgate.core.verification import (
 from passgate.log import Log
 from passgate.proxy.catalog_endpoint import answer_catalog, describe_catalog
 from passgate.proxy.dry_run import DryRun, read_dry_run
+from passgate.proxy.standing import standing
 from passgate.proxy.steps import Answer, NeedBody, Step
-from passgate.proxy.world import World
 
 if TYPE_CHECKING:
     from passgate.proxy.case import Case
@@ -39,7 +34,6 @@ if TYPE_CHECKING:
 _READ: Final = ("GET", "HEAD")
 _MAX_CHECK_BYTES: Final = 16 * 1024
 _encode = msgspec.json.Encoder().encode
-_CLOSED: Final = frozenset({"action_blocked", "permission_denied"})
 _JSON: Final = b"Content-Type: application/json\r\nCache-Control: no-store\r\n"
 _VERSIONS: Final = "/catalog/"
 
@@ -156,40 +150,7 @@ class Endpoints:
         if too_many is not None:
             return case.refuse(too_many)
         assert isinstance(passport, Passport)
-        policy = case.world.policy
-        issuer = case.trust.issuers[passport.issuer]
-        claims = passport.claims
-        actions: dict[str, Any] = {}
-        for action in _known_actions(policy):
-            derived = derive(passport, issuer, action, policy)
-            if derived.compiled is None or _is_closed(passport, issuer, action, case):
-                continue
-            balances = case.balances(derived.compiled.charges)
-            actions[action] = {
-                "constraints": _owed(passport, claims, action, case.world),
-                "left": [
-                    {
-                        "constraint": balance.charge.constraint,
-                        "kind": balance.charge.kind,
-                        "window": balance.charge.window,
-                        "limit": balance.charge.limit,
-                        "remaining": balance.remaining,
-                        "reset_s": balance.reset_s,
-                    }
-                    for balance in balances
-                ],
-            }
-        return _answer(
-            {
-                "id": passport.id,
-                "agent": passport.agent,
-                "issuer": passport.issuer,
-                "tier": issuer.tier,
-                "expires_at": passport.expires_at,
-                "permissions": [entry.pattern for entry in passport.permissions],
-                "actions": actions,
-            }
-        )
+        return _answer(standing(case, passport))
 
     def _need_check(self, case: "Case", request: Request) -> Step:
         passport = _presented(case, request) if request.sorted.presented else None
@@ -230,51 +191,6 @@ def _presented(case: "Case", request: Request) -> Passport | Refusal:
         or check_kills(passport, case.trust.kills)
         or passport
     )
-
-
-def _is_closed(passport: Passport, issuer: Issuer, action: str, case: "Case") -> bool:
-    """Whether kill switch, catalog or grants refuse an action, whatever a request for it says."""
-    policy = case.world.policy
-    if case.trust.kills.judge_action(action) is not None:
-        return True
-    if check_catalog(passport.pins, policy.gate_id, policy.catalog, action, issuer.tier):
-        return True
-    granted = judge_grants(passport.grants, action, NO_FACTS, case.now)
-    return isinstance(granted, Refusal) and granted.code in _CLOSED
-
-
-def _owed(passport: Passport, claims: dict[str, Any], action: str, world: World) -> dict[str, Any]:
-    """The constraints that this passport owes for `action`, by who demands them, as authored."""
-    entries = {
-        entry["permission_key"]: entry.get("constraints", {})
-        for entry in claims["permissions"]
-        if isinstance(entry, dict) and covers(entry["permission_key"], action)
-    }
-    catalog = world.policy.catalog
-    pin = passport.kept_pins.get(world.policy.gate_id)
-    agreed = None if catalog is None or pin is None else catalog.pinned(pin)
-    owed = {
-        "gate": world.gate_constraints,
-        "issuer": world.issuer_constraints.get(passport.issuer, {}),
-        "catalog": _authored(catalog, action),
-        "pinned_catalog": {} if agreed is catalog else _authored(agreed, action),
-        "passport": claims.get("constraints", {}),
-        "permissions": {pattern: limits for pattern, limits in entries.items() if limits},
-    }
-    return {origin: limits for origin, limits in owed.items() if limits}
-
-
-def _authored(catalog: Catalog | None, action: str) -> Any:
-    entry = None if catalog is None else catalog.entries.get(action)
-    return {} if entry is None else entry.authored.get("constraints", {})
-
-
-def _known_actions(policy: Policy) -> list[str]:
-    """Every action that the routes or the catalog name, once, in their order."""
-    names = [route.action for route in policy.routes.routes]
-    if policy.catalog is not None:
-        names += policy.catalog.entries
-    return list(dict.fromkeys(names))
 
 
 def _dry_run(case: "Case", asked: DryRun) -> dict[str, Any]:

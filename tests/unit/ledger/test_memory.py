@@ -46,6 +46,20 @@ def test_a_shortfall_says_what_is_left_and_when_it_could_fit() -> None:
     assert ledger.reserve((day,), later(1.5)) == Shortfall(day, 40, 16 * 3600 - 1)
 
 
+def test_a_shortfall_waits_for_all_that_does_not_fit() -> None:
+    """Whoever came back when the first fits would meet the next one; or never fits, for one."""
+    ledger = MemoryLedger()
+    minute, hour = charge("rate", 60, 1, 1), charge("rate", 3600, 1, 1)
+    ledger.reserve((minute, hour), NOW)
+    assert ledger.reserve((minute, hour), later(1)) == Shortfall(minute, 0, 3659)
+    unused = charge("spend", "daily", 5, 9, "other")
+    assert ledger.reserve((minute, unused, hour), later(2)) == Shortfall(minute, 0, 3658)
+    assert ledger.reserve((minute, hour), later(61)) == Shortfall(hour, 0, 3599)
+    for never in (charge("total", "total", 1, 0), charge("spend", "daily", 10, 9, "other")):
+        short = ledger.reserve((hour, never), later(62))
+        assert short == Shortfall(hour, 0, None)
+
+
 def test_a_limit_of_nothing_lets_nothing_pass_and_waiting_does_not_help() -> None:
     ledger = MemoryLedger()
     for kind, window in (("rate", 60), ("total", "total"), ("concurrent", "now")):

@@ -19,31 +19,40 @@ def balance(
 
 
 def test_nothing_is_told_where_nothing_is_limited() -> None:
-    """No header without a rate or a budget; totals and concurrency are neither."""
+    """No header without a limit."""
     assert allowance_lines(()) == b""
-    assert (
-        allowance_lines(
-            (
-                balance("core:rate:max_total", "total", "total", 1, 5, None),
-                balance("core:rate:max_concurrent", "concurrent", "now", 1, 5, None),
-            )
-        )
-        == b""
+
+
+def test_a_total_has_no_window_and_no_reset() -> None:
+    """Time gives nothing of it back."""
+    lines = allowance_lines((balance("core:rate:max_total", "total", "total", 1, 5, None),))
+
+    assert lines == b'RateLimit-Policy: "max_total";q=5\r\nRateLimit: "max_total";r=1\r\n'
+
+
+def test_how_many_may_run_at_once_is_told_where_nothing_else_is() -> None:
+    """Whoever waits for each answer must not take the slot that it has for the last one."""
+    running = balance("core:rate:max_concurrent", "concurrent", "now", 0, 1, None)
+
+    assert allowance_lines((running,)) == (
+        b'RateLimit-Policy: "max_concurrent";q=1;qu="concurrent-requests"\r\n'
+        b'RateLimit: "max_concurrent";r=0\r\n'
     )
+    rate = balance("core:rate:max_per_minute", "rate", 60, 3, 9)
+    assert allowance_lines((running, rate)) == allowance_lines((rate,))
 
 
-def test_the_tightest_rate_is_that_with_the_least_share_left() -> None:
-    """Not that with the least number left."""
+def test_the_tightest_rate_is_that_with_the_least_left() -> None:
+    """Not that with the least share: as many as told must pass."""
     lines = allowance_lines(
         (
-            balance("core:rate:max_per_minute", "rate", 60, 9, 10, 41),
             balance("core:rate:max_per_hour", "rate", 3600, 50, 1000, 1800),
+            balance("core:rate:max_per_minute", "rate", 60, 9, 10, 41),
         )
     )
 
     assert lines == (
-        b'RateLimit-Policy: "max_per_hour";q=1000;w=3600\r\n'
-        b'RateLimit: "max_per_hour";r=50;t=1800\r\n'
+        b'RateLimit-Policy: "max_per_minute";q=10;w=60\r\nRateLimit: "max_per_minute";r=9;t=41\r\n'
     )
 
 
@@ -68,16 +77,34 @@ def test_rate_and_budget_stand_beside_each_other() -> None:
     ).decode()
 
     assert '"rate_limit_per_minute";r=0;t=30' in lines
-    assert "Passport-Budget: remaining_cents=10, window=monthly, reset=0" in lines
+    assert "Passport-Budget: remaining_cents=10, window=monthly\r\n" in lines
     assert lines.count("\r\n") == 3
 
 
-def test_of_two_that_are_as_tight_the_first_is_told() -> None:
+def test_of_two_that_are_as_tight_the_longer_is_told() -> None:
+    """What is used up comes back with the last of them; what never comes back is the longest."""
+    rates = (
+        balance("core:rate:max_per_minute", "rate", 60, 0, 2, 60),
+        balance("core:rate:max_per_hour", "rate", 3600, 0, 4, 3600),
+    )
+    total = balance("core:rate:max_total", "total", "total", 0, 4, None)
+
+    assert b"max_per_hour" in allowance_lines(rates)
+    assert b"max_per_hour" in allowance_lines(reversed(rates))
+    assert b"max_total" in allowance_lines((*rates, total))
+    budgets = (
+        balance("core:cost:max_cumulative", "spend", "daily", 7, 9, 60),
+        balance("core:cost:max_cumulative", "spend", "weekly", 7, 9, 600),
+    )
+    assert b"weekly" in allowance_lines(budgets)
+
+
+def test_of_two_that_are_the_same_the_first_is_told() -> None:
     """In the order in which they are owed."""
     lines = allowance_lines(
         (
             balance("core:rate:max_per_minute", "rate", 60, 1, 2),
-            balance("core:rate:max_per_hour", "rate", 3600, 2, 4),
+            balance("core:rate:max_per_hour", "rate", 3600, 1, 4),
         )
     )
 
