@@ -40,13 +40,17 @@ def make_world(
     `versions` are the published ones of the catalog. With the gate's `key` they can also be served.
     """
     public_url = config.listen.public_url or ""
-    schemes = ("Passport", "Bearer") if config.passport.accept_bearer else ("Passport",)
+    schemes = ["Passport"]
+    if "authorization" in config.passport.headers:
+        schemes.append("DPoP")
+    if config.passport.accept_bearer:
+        schemes.append("Bearer")
     return World(
-        policy=build_policy(config, versions),
+        policy=build_policy(config, versions, b"" if key is None else key.secret_for("nonces")),
         surface=Surface(
             realm=config.gate.id,
             profile=config.gate.profile,
-            schemes=schemes,
+            schemes=tuple(schemes),
             reasons_url=f"{public_url}{config.agent.prefix}/reasons",
             upgrade_url=config.anonymous.upgrade_url or "",
             upgrade_message=config.anonymous.upgrade_message or "",

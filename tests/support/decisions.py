@@ -19,6 +19,7 @@ from passgate.core.header_rules import header_rules
 from passgate.core.instant import Instant
 from passgate.core.kills import Kill, kills_of
 from passgate.core.policy import Policy
+from passgate.core.proof import ProofRules
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, RequestRules, Wire, canonical_request
 from passgate.core.route_table import RouteTable
@@ -85,6 +86,7 @@ class Scene:
     anonymous: AnonymousPolicy = NO_ANONYMOUS
     default_action: str = "deny"
     max_lifetime_s: float = 90 * 86400.0
+    proof: ProofRules = field(default_factory=ProofRules)
 
     def but(self, **changes: Any) -> Self:
         """The same with `changes`; mappings are merged, also the claim `constraints`."""
@@ -124,6 +126,7 @@ class Scene:
             catalog=self.catalog,
             anonymous=self.anonymous,
             constraints=parse_constraints(self.gate_constraints),
+            proof=self.proof,
         )
 
     def trust(self) -> Trust:

@@ -17,7 +17,19 @@ from typing import Any
 
 import rfc8785
 from nacl.bindings import crypto_sign_seed_keypair
-from tests.craft import CLAIMS, OTHER_SEED, SEED, b64, compact_json, credential, raw_credential
+from tests.craft import (
+    CLAIMS,
+    KEY,
+    OTHER_KEY,
+    OTHER_SEED,
+    SEED,
+    b64,
+    compact_json,
+    credential,
+    jwk_of,
+    raw_credential,
+)
+from tests.support.proofs import proof
 from tests.vectors import chains
 
 FILE = Path(__file__).with_name("decisions.json")
@@ -291,8 +303,9 @@ def presenting() -> list[dict[str, Any]]:
                 refused(
                     asked("GET", "/public/a", None, headers=[[name, "x"]]), "passport_unsupported"
                 )
-                for name in ("DPoP", "X-Agent-Passport-Chain", "X-Modei-Passport-ID")
+                for name in ("X-Agent-Passport-Chain", "X-Modei-Passport-ID")
             ),
+            refused(asked("GET", "/public/a", None, headers=[["DPoP", "x"]]), "passport_missing"),
         ),
         vector(
             "Of two different passports none is chosen",
@@ -303,9 +316,7 @@ def presenting() -> list[dict[str, Any]]:
         ),
         vector(
             "A passport in another scheme is not read past",
-            refused(
-                search(None, headers=[["Authorization", f"DPoP {GOOD}"]]), "passport_unsupported"
-            ),
+            refused(search(None, headers=[["Authorization", f"DPoP {GOOD}"]]), "proof_missing"),
             refused(
                 search(None, headers=[["Authorization", f"Bearer {GOOD}"]]), "passport_missing"
             ),
@@ -648,6 +659,64 @@ def delegated() -> list[dict[str, Any]]:
     ]
 
 
+def proven() -> list[dict[str, Any]]:
+    bound = passport(cnf={"jwk": jwk_of(OTHER_KEY)})
+    good = ["DPoP", proof(bound)]
+
+    def shown(*headers: list[str], **more: Any) -> dict[str, Any]:
+        presented = [["Authorization", f"DPoP {bound}"], *headers]
+        return search(None, headers=presented, **more)
+
+    return [
+        vector(
+            "A proof passes with its passport once, and is burnt by that",
+            allowed(shown(good)),
+            refused(shown(good), "proof_replayed"),
+            allowed(shown(["DPoP", proof(bound, jti="proof-2")])),
+        ),
+        vector(
+            "A thief of passport and proof cannot use them for another request",
+            refused(
+                asked(
+                    "GET", "/v1/secret", None, headers=[["Authorization", f"DPoP {bound}"], good]
+                ),
+                "proof_invalid",
+            ),
+            refused(
+                asked(
+                    "POST", "/v1/search", None, headers=[["Authorization", f"DPoP {bound}"], good]
+                ),
+                "proof_invalid",
+            ),
+            refused(shown(good, at=AT + 91), "proof_invalid"),
+            refused(search(passport(jti="pass_b"), headers=[good]), "proof_invalid"),
+        ),
+        vector(
+            "A thief of a bound passport cannot make a proof for it",
+            refused(shown(), "proof_missing"),
+            refused(search(bound), "proof_missing"),
+            refused(shown(["DPoP", proof(bound, {"jwk": jwk_of(KEY)}, SEED)]), "proof_invalid"),
+        ),
+        vector(
+            "A request that is refused for something else does not burn its proof",
+            refused(
+                asked(
+                    "GET",
+                    "/v1/items/root",
+                    None,
+                    headers=[
+                        ["Authorization", f"DPoP {bound}"],
+                        ["DPoP", proof(bound, htu="http://api.example/v1/items/root")],
+                    ],
+                ),
+                "constraint_violated",
+                "core:scope:path_blocklist",
+            ),
+            allowed(shown(good)),
+        ),
+    ]
+
+
 def limited() -> list[dict[str, Any]]:
     least = passport(constraints={"core:rate:max_per_minute": 1})
     entry = {
@@ -884,6 +953,7 @@ def document() -> dict[str, Any]:
             *presenting(),
             *standing(),
             *delegated(),
+            *proven(),
             *permitted(),
             *limited(),
         ],

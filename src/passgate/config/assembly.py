@@ -83,6 +83,8 @@ def assemble(tree: Tree, file: Path, lines: dict[str, int], catalog: CatalogFile
             formats=passport["formats"],
             clock_skew_s=passport["clock_skew"],
             proof=passport["proof"],
+            proof_max_age_s=passport["proof_max_age"],
+            proof_nonce=passport["proof_nonce"],
             max_lifetime_s=passport["max_lifetime"],
         ),
         issuers=tuple(_issuer(entry) for entry in tree["issuers"]),

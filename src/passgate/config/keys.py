@@ -391,10 +391,21 @@ KEYS: Final[tuple[Key, ...]] = (
         "passport.proof",
         choice("bound", "required"),
         "bound",
-        "Whose holder must prove possession of a key: `bound` means key-bound passports, which "
-        "are refused in this version.",
-        lacks="proof of possession",
-        only=("bound",),
+        "Who must prove possession of a key: holders of key-bound passports (`bound`), or of any "
+        "passport (`required`).",
+    ),
+    Key(
+        "passport.proof_max_age",
+        duration("5s", "10m"),
+        "60s",
+        "How long after it was made a proof of possession is good, apart from `clock_skew`. Proofs "
+        "are remembered for as long.",
+    ),
+    Key(
+        "passport.proof_nonce",
+        A_BOOL,
+        False,
+        "Whether a proof must hold a nonce that the gate gave out in an earlier answer.",
     ),
     Key(
         "passport.max_lifetime",

@@ -186,6 +186,8 @@ class PassportConfig:
     formats: tuple[str, ...]
     clock_skew_s: float
     proof: str
+    proof_max_age_s: float
+    proof_nonce: bool
     max_lifetime_s: float
 
 

@@ -1,6 +1,7 @@
 """What a Config means to the core: the policy, and what each issuer is allowed."""
 
 from hashlib import sha256
+from math import ceil
 
 import rfc8785
 
@@ -11,6 +12,8 @@ from passgate.core.client_address import NO_PROXIES, TrustedProxies
 from passgate.core.constraints import parse_constraints
 from passgate.core.header_rules import header_rules
 from passgate.core.policy import Policy
+from passgate.core.proof.base import ProofRules
+from passgate.core.proof.nonces import Nonces
 from passgate.core.request import RequestRules
 from passgate.core.route_table import RouteTable
 from passgate.core.routes import Route, make_route
@@ -18,10 +21,13 @@ from passgate.core.trust import Issuer
 from passgate.core.verification import Acceptance
 
 
-def build_policy(config: Config, versions: Versions = NO_VERSIONS) -> Policy:
+def build_policy(
+    config: Config, versions: Versions = NO_VERSIONS, nonce_key: bytes = b""
+) -> Policy:
     """The policy of a configuration that was loaded; never fails for one.
 
     Where there are published `versions` of the catalog, the newest is in force, not the file.
+    `nonce_key` is what the nonces of proofs are made with; without it none is good.
 
     Its `hash` is the hex SHA-256 of the effective configuration as RFC 8785 JSON. Secrets are not
     in it, only where they are read.
@@ -66,6 +72,15 @@ def build_policy(config: Config, versions: Versions = NO_VERSIONS) -> Policy:
         constraints=parse_constraints(config.constraints),
         agent_prefix=config.agent.prefix,
         public_url=config.listen.public_url,
+        proof=ProofRules(
+            demand=config.passport.proof,
+            # A second more is nothing to an agent, and a window is whole seconds.
+            max_age_s=ceil(config.passport.proof_max_age_s),
+            skew_s=ceil(config.passport.clock_skew_s),
+            public_url=config.listen.public_url,
+            nonces=Nonces(nonce_key) if nonce_key or config.passport.proof_nonce else None,
+            nonce_required=config.passport.proof_nonce,
+        ),
     )
 
 

@@ -38,6 +38,7 @@ from passgate.core.passport import CatalogPin, Passport
 from passgate.core.permissions import covering, judge_grants
 from passgate.core.policy import Mark, Policy
 from passgate.core.pricing import NO_TERMS, Terms
+from passgate.core.proof import BOUND, Proven, judge_proof
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
 from passgate.core.routes import Route
@@ -45,7 +46,6 @@ from passgate.core.trust import Issuer, Trust
 from passgate.core.verification import (
     check_audience,
     check_kills,
-    check_proof,
     check_revocation,
     check_times,
     verify,
@@ -94,6 +94,7 @@ class Plan:
     watches: tuple[Watch, ...]
     recalls: tuple[Recall, ...]
     bounds: Bounds | None
+    proven: Proven | None
     findings: tuple[Finding, ...]
     once: Once | None
 
@@ -117,6 +118,7 @@ class Plan:
         watches: tuple[Watch, ...] = (),
         recalls: tuple[Recall, ...] = (),
         bounds: Bounds | None = None,
+        proven: Proven | None = None,
         findings: tuple[Finding, ...] = (),
         once: Once | None = None,
     ) -> None:
@@ -138,6 +140,7 @@ class Plan:
         self.watches = watches
         self.recalls = recalls
         self.bounds = bounds
+        self.proven = proven
         self.findings = findings
         self.once = once
 
@@ -228,7 +231,7 @@ def decide(
         # (10) chain, judged when it was verified
         or passport.flaw
         # (11) proof of possession
-        or check_proof(passport)
+        or _prove(plan, request, passport, policy, now)
         # (12) catalog
         or check_catalog(passport.pins, policy.gate_id, policy.catalog, action, issuer.tier)
         or (check_pins(passport, policy) if passport.chain else None)
@@ -257,7 +260,7 @@ def decide(
     if isinstance(facts, Refusal):
         plan.refusal = facts
         return plan
-    plan.facts = facts = with_presenter(facts, passport)
+    plan.facts = facts = with_presenter(facts, passport, plan.proven is not None)
     granted = judge_lineage(passport, action, facts, now)
     if isinstance(granted, Refusal):
         plan.refusal = granted
@@ -266,6 +269,8 @@ def decide(
     _evaluate(plan, compiled, request, now)
     if facts.free_calls and plan.refusal is None:
         plan.charges = with_free(plan.charges, free_call(passport, action, facts))
+    if plan.proven is not None and plan.refusal is None:
+        plan.charges = (*plan.charges, plan.proven.charge)
     if plan.hold is None:
         plan.hold = granted
     if route is not None and route.idempotent and plan.refusal is None:
@@ -385,6 +390,20 @@ def lacks_body(plan: Plan, request: Request, compiled: Compiled) -> bool | Refus
     if key is not None and plan.passport is not None:
         return True
     return compiled.judges_body or (route is not None and route.judges_body)
+
+
+def _prove(
+    plan: Plan, request: Request, passport: Passport, policy: Policy, now: Instant
+) -> Refusal | None:
+    """Check 11. Nearly every request has nothing to prove, and is done with a look."""
+    rules = policy.proof
+    if passport.holder is None and rules.demand == BOUND and not request.sorted.proving:
+        return None
+    proven = judge_proof(request, passport, rules, now)
+    if isinstance(proven, Refusal):
+        return proven
+    plan.proven = proven
+    return None
 
 
 def check_pins(passport: Passport, policy: Policy) -> Refusal | None:

@@ -128,10 +128,15 @@ def read_facts(
     )
 
 
-def with_presenter(facts: Facts, passport: Passport) -> Facts:
-    """The facts of a request together with those of whom `passport` says that it comes from."""
+def with_presenter(facts: Facts, passport: Passport, proven: bool = False) -> Facts:
+    """The facts of a request together with those of whom `passport` says that it comes from.
+
+    `proven` says that possession of its key was proven with this request.
+    """
     chain = passport.chain
-    return replace(facts, chain_length=len(chain)) if chain else facts
+    if not chain and not proven:
+        return facts
+    return replace(facts, chain_length=len(chain), proven=proven)
 
 
 # Routes have few prices, and declare nothing else here: one of each is enough.

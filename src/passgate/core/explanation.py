@@ -26,13 +26,13 @@ from passgate.core.passport import Passport
 from passgate.core.policy import DENY, Policy
 from passgate.core.presented import choose_credential
 from passgate.core.pricing import priced_by
+from passgate.core.proof import Proven, judge_proof
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
 from passgate.core.trust import Issuer, Trust
 from passgate.core.verification import (
     check_audience,
     check_kills,
-    check_proof,
     check_revocation,
     check_times,
     examine,
@@ -92,10 +92,11 @@ class Explanation:
 
 
 class _Given(NamedTuple):
-    """Facts that stand in for a request's own, and whether their cost is among them."""
+    """Facts that stand in for a request's own, whether their cost is among them, and a proof."""
 
     facts: Facts
     priced: bool
+    proven: bool = False
 
 
 def explain(
@@ -107,17 +108,19 @@ def explain(
     action: str = "",
     facts: Facts | None = None,
     priced: bool = True,
+    proven: bool = False,
 ) -> Explanation:
     """Every check of `request`, also those after the first refusal as far as they can be known.
 
     `action` and `facts` stand in for what the route would say, for a dry run without a request
-    body, without a price where they are not `priced`: then the catalog's counts. An action that no
+    body, without a price where they are not `priced`: then the catalog's counts. A dry run cannot
+    prove what it only asks about: `proven` says that the question itself was. An action that no
     request can be is unknown. Charges are listed by the plan and not taken.
     """
     rows = _Rows()
     plan = Plan(presented=bool(request.sorted.presented))
     rows.add(1)
-    given = None if facts is None else _Given(facts, priced)
+    given = None if facts is None else _Given(facts, priced, proven)
     _explain(rows, plan, request, policy, trust, now, action, given)
     plan.refusal = rows.first
     plan.needs_body = rows.waits and plan.refusal is None
@@ -230,7 +233,7 @@ def _explain_passport(
     rows.add_if(9, check_kills(passport, trust.kills))
     depth = len(passport.chain)
     rows.add(10, passport.flaw, f"below {depth} others" if depth else "no chain")
-    rows.add(11, check_proof(passport), "not bound to a key")
+    _explain_proof(rows, plan, request, passport, policy, now, given)
     rows.add(
         12,
         check_catalog(passport.pins, policy.gate_id, policy.catalog, plan.action, issuer.tier)
@@ -246,13 +249,15 @@ def _explain_passport(
     if not isinstance(facts, Facts):
         rows.stop(facts)
         return
-    plan.facts = facts = with_presenter(facts, passport)
+    plan.facts = facts = with_presenter(facts, passport, _is_proven(plan, given))
     granted = judge_lineage(passport, plan.action, facts, now)
     rows.add(13, granted if isinstance(granted, Refusal) else None)
     holds = (granted,) if isinstance(granted, Hold) else ()
     _explain_owed(rows, plan, derived.compiled, request, now, holds)
     if facts.free_calls:
         plan.charges = with_free(plan.charges, free_call(passport, plan.action, facts))
+    if plan.proven is not None:
+        plan.charges = (*plan.charges, plan.proven.charge)
     if plan.route is not None and plan.route.idempotent and given is None:
         plan.once = once_of(passport, request, plan.route, facts)
 
@@ -268,6 +273,31 @@ def _catalog_of(policy: Policy, passport: Passport | None) -> str:
     if agreed is None or agreed is catalog:
         return version
     return f"{version}, by the terms of version {agreed.version}"
+
+
+def _explain_proof(
+    rows: "_Rows",
+    plan: Plan,
+    request: Request,
+    passport: Passport,
+    policy: Policy,
+    now: Instant,
+    given: _Given | None,
+) -> None:
+    """Check 11."""
+    if given is not None:
+        rows.add(11, None, "judged of the question, not of what it asks about")
+        return
+    proven = judge_proof(request, passport, policy.proof, now)
+    if isinstance(proven, Proven):
+        plan.proven = proven
+        rows.add(11, None, f"by {proven.kind}; whether it was used before is seen by check 16")
+    else:
+        rows.add(11, proven, "none needed")
+
+
+def _is_proven(plan: Plan, given: _Given | None) -> bool:
+    return plan.proven is not None if given is None else given.proven
 
 
 def _explain_owed(

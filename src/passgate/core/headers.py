@@ -90,7 +90,8 @@ class SortedHeaders:
 
     What follows from these alone is worked out with them: `authority` is what Host names, None
     where that is malformed or absent, and `authority_text` its spelling, "" then; `credential` is
-    the answer of `choose_credential`. Never changed once made: equal requests may share one.
+    the answer of `choose_credential`; `proving` says that a proof, or a scheme that needs one, was
+    presented too. Never changed once made: equal requests may share one.
     """
 
     host: bytes | None
@@ -115,6 +116,7 @@ class SortedHeaders:
     authority: tuple[str, int | None] | None = None
     authority_text: str = ""
     credential: Credential | Refusal | None = None
+    proving: bool = False
 
 
 _NOTHING: Final[frozenset[bytes]] = frozenset()
@@ -171,7 +173,9 @@ def sort_request(
         refusal = _read(sorted_headers, seen, lines, rules, http_minor)
         if refusal is not None:
             return refusal
-        sorted_headers.credential = choose_credential(sorted_headers.presented)
+        presented = sorted_headers.presented
+        sorted_headers.credential = choose_credential(presented)
+        sorted_headers.proving = any(item.kind in ("proof", "dpop") for item in presented)
     sorted_headers.forward = b"".join(lines)
     if host is not None:
         sorted_headers.authority = authority = host_of_header(host)

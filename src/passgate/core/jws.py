@@ -92,7 +92,7 @@ def read(text: bytes, types: frozenset[str], algorithms: frozenset[str] = ED2551
         alg,
         kid,
         typ,
-        _read_object(payload, "payload"),
+        read_object(payload, "payload"),
         payload,
         text[: len(head) + 1 + len(body)],
         _decode(tail),
@@ -173,7 +173,7 @@ def _read_header(part: bytes) -> tuple[str, str, str]:
     """`alg`, `kid` and `typ` of the header ("" where there is no `typ`)."""
     if len(part) > 2048:
         raise MalformedError("The header is larger than any header needs.")
-    header = _read_object(_decode(part), "header")
+    header = read_object(_decode(part), "header")
     if not header.keys() <= _HEADER_MEMBERS:
         raise UnsupportedError(f"The header has {named(header.keys() - _HEADER_MEMBERS)}.")
     alg = header.get("alg")
@@ -188,7 +188,19 @@ def _read_header(part: bytes) -> tuple[str, str, str]:
     return alg, kid, typ
 
 
-def _read_object(raw: bytes, what: str) -> dict[str, Any]:
+def split(text: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """Header, payload and signature of a compact JWS, decoded, and what the signature is over.
+
+    For a JWS whose header is not that of a passport. Raises `MalformedError`.
+    """
+    if text.translate(None, _ALPHABET) != b"..":
+        raise MalformedError("A compact JWS is three parts of base64url, joined by dots.")
+    head, body, tail = text.split(b".")
+    return _decode(head), _decode(body), _decode(tail), text[: len(head) + 1 + len(body)]
+
+
+def read_object(raw: bytes, what: str) -> dict[str, Any]:
+    """The JSON object that `raw` is; `MalformedError`, which calls it `what`, for anything else."""
     try:
         value = strict_json.loads(raw)
     except ValueError:

@@ -50,7 +50,8 @@ class CatalogPin:
 class Holder:
     """Whose key a passport is bound to (`cnf`, RFC 7800): the key's RFC 7638 `thumbprint`.
 
-    `key` is the 32 bytes of an Ed25519 key, None where the passport names the thumbprint alone.
+    `key` is the 32 bytes of an Ed25519 key, None for another kind, or where the passport names the
+    thumbprint alone.
     """
 
     thumbprint: str

@@ -10,6 +10,7 @@ from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
 from passgate.core.header_rules import header_rules
 from passgate.core.instant import Instant
 from passgate.core.passport import Passport
+from passgate.core.proof.base import ProofRules
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, RequestRules
 from passgate.core.route_table import RouteTable
@@ -65,6 +66,7 @@ class Policy:
     constraints: ConstraintSet = NO_CONSTRAINTS
     agent_prefix: str = "/.well-known/passgate"
     public_url: str | None = None
+    proof: ProofRules = field(default_factory=ProofRules)
     mark: Mark = field(init=False, default_factory=Mark, compare=False, repr=False)
 
     def action_of(self, request: Request) -> tuple[str, Route | None, dict[str, str]] | Refusal:

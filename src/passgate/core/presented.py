@@ -21,13 +21,12 @@ _SCHEME: Final = re.compile(
 )
 
 _AMBIGUOUS: Final = Refusal("passport_ambiguous", "Several different credentials were presented.")
+_ALONE: Final = Refusal("passport_missing", "A proof of possession came without a passport.")
 _UNSUPPORTED: Final = {
     kind: Refusal("passport_unsupported", detail)
     for kind, detail in (
-        ("proof", "This gate does not accept proofs of possession."),
         ("chain", "This gate does not accept delegation chains."),
         ("reference", "This gate does not accept passports by reference."),
-        ("dpop", "This gate does not accept passports with the DPoP scheme."),
         ("unread", "This gate does not read passports from that header."),
     )
 }
@@ -36,9 +35,9 @@ _UNSUPPORTED: Final = {
 class Presented(NamedTuple):
     """One thing that was presented.
 
-    `carrier` is the header's name in lower case. `kind` is `credential`, or what this version has
-    no use for: `dpop` (a credential bound to a proof), `proof`, `chain`, `reference`, or `unread`
-    (a credential in a header that `passport.headers` leaves out).
+    `carrier` is the header's name in lower case. `kind` is `credential`, `dpop` (a credential that
+    says it comes with a proof), `proof`, or what this version has no use for: `chain`, `reference`,
+    or `unread` (a credential in a header that `passport.headers` leaves out).
     """
 
     carrier: str
@@ -58,7 +57,9 @@ def in_authorization(value: bytes, *, accept_bearer: bool, read: bool) -> Presen
     scheme = match[1].lower()
     if scheme == b"bearer" and not accept_bearer:
         return None
-    kind = "dpop" if scheme == b"dpop" else "credential" if read else "unread"
+    kind = "unread"
+    if read:
+        kind = "dpop" if scheme == b"dpop" else "credential"
     return Presented("authorization", match[2].strip(b" \t"), kind)
 
 
@@ -102,9 +103,10 @@ def choose_credential(presented: tuple[Presented, ...]) -> Credential | Refusal 
     if len(credentials) > 1:
         return _AMBIGUOUS
     kinds = {item.kind for item in presented}
-    for kind in ("proof", "chain", "reference", "dpop"):
+    for kind in ("chain", "reference"):
         if kind in kinds:
             return _UNSUPPORTED[kind]
-    if "credential" not in kinds:
-        return _UNSUPPORTED["unread"]
-    return Credential(presented[0].value.decode("latin-1"))
+    for item in presented:
+        if item.kind in ("credential", "dpop"):
+            return Credential(item.value.decode("latin-1"))
+    return _UNSUPPORTED["unread"] if "unread" in kinds else _ALONE

@@ -47,6 +47,8 @@ _ROWS = (
     Reason("chain_widened", 10, 401, "invalid_token", "A passport in the chain permits more than its parent."),
     Reason("chain_too_deep", 10, 401, "invalid_token", "The chain has more links than the gate follows."),
     Reason("proof_missing", 11, 401, "invalid_token", "The passport is bound to a key, and nothing proves that its holder has it."),
+    Reason("proof_invalid", 11, 401, "invalid_dpop_proof", "The proof of possession is not one for this request."),
+    Reason("proof_replayed", 11, 401, "invalid_dpop_proof", "The proof of possession has been used already."),
     Reason("catalog_mismatch", 12, 403, "", "The passport is pinned to another catalog."),
     Reason("action_not_in_catalog", 12, 403, "", "The catalog does not offer this action."),
     Reason("permission_denied", 13, 403, "insufficient_scope", "The passport does not permit this action."),
@@ -77,7 +79,8 @@ class Refusal:
     """A "no" to one request: why, and what the agent may be told about it.
 
     `detail` is one sentence that is safe for anyone to read. `status` overrides the reason's own
-    only where HTTP has a more exact one (413, 414, 415, 421, 431).
+    only where HTTP has a more exact one (413, 414, 415, 421, 431). `wants_nonce` has the answer give
+    a nonce for the next proof (RFC 9449 section 9).
     """
 
     code: str
@@ -86,6 +89,7 @@ class Refusal:
     retry_after_s: int | None = None
     required_permissions: tuple[str, ...] = ()
     status: int = 0
+    wants_nonce: bool = False
 
     @property
     def reason(self) -> Reason:

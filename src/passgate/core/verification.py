@@ -43,7 +43,6 @@ _EXPIRED: Final = Refusal("passport_expired")
 _NOT_YET: Final = Refusal("passport_not_yet_valid")
 _LIFETIME: Final = Refusal("passport_lifetime")
 _AUDIENCE: Final = Refusal("audience_mismatch")
-_PROOF_MISSING: Final = Refusal("proof_missing")
 _REVOKED: Final = Refusal("passport_revoked")
 _NO_KEYS: Final = Refusal(
     "trust_stale", "The issuer's keys have not been read yet.", retry_after_s=STALE_RETRY_S
@@ -310,11 +309,6 @@ def check_times(
     if passport.expires_at - passport.issued_at > max_lifetime_s:
         return _LIFETIME
     return None
-
-
-def check_proof(passport: Passport) -> Refusal | None:
-    """Check 11: a key-bound passport is of no use without its holder's key."""
-    return None if passport.holder is None else _PROOF_MISSING
 
 
 def check_audience(passport: Passport, accepted: frozenset[str]) -> Refusal | None:

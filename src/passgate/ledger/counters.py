@@ -1,5 +1,6 @@
 """All counters by name; those that no longer matter are forgotten, a few whenever one is made."""
 
+import sys
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final, TypeAlias
@@ -12,8 +13,15 @@ Window: TypeAlias = SlidingWindow | CalendarWindow
 Counter: TypeAlias = Window | InFlight
 
 MOST_UNVOUCHED: Final = 100_000
+MOST_PROOFS: Final = 400_000
+"""The most proofs of possession that are remembered at a time, some 270 bytes each."""
+
+REPLAY: Final = "replay"
+_SLIDING: Final = frozenset({"rate", "spend", REPLAY})
 _INSPECTED: Final = 4  # more than one, so that the dead go faster than the new come
 _INSPECTED_WHEN_FULL: Final = 16
+
+_OF_PROOFS: Final = REPLAY + "/"
 
 # What counts client addresses: constraints, the anonymous tier, and dry runs.
 _ADDRESSES: Final = frozenset({"address", "anonymous", "checks"})
@@ -24,25 +32,28 @@ class Counters:
 
     Memory follows what is live: each new counter pays for looking at a few others, and those whose
     window has passed, or of which nothing is used, go. Subjects that anybody can invent without an
-    issuer's word (client addresses, self-issued passports) share at most `most_unvouched` counters;
-    a live one never makes room for a new one.
+    issuer's word (client addresses, self-issued passports) share at most `most_unvouched` counters,
+    and proofs of possession, of which each makes one, at most `most_proofs`; a live one never makes
+    room for a new one.
     """
 
-    __slots__ = ("_unvouched", "_vouched", "by_name", "most_unvouched")
+    __slots__ = ("_proofs", "_unvouched", "_vouched", "by_name")
 
-    def __init__(self, most_unvouched: int = MOST_UNVOUCHED) -> None:
+    def __init__(
+        self, most_unvouched: int = MOST_UNVOUCHED, most_proofs: int = MOST_PROOFS
+    ) -> None:
         self.by_name: dict[str, Counter] = {}
-        self.most_unvouched = most_unvouched
         self._vouched = _Roster()
-        self._unvouched = _Roster()
+        self._unvouched = _Roster(most_unvouched)
+        self._proofs = _Roster(most_proofs)
 
     def admit(self, name: str, ms: int, wall: float) -> Counter | None:
         """Makes the counter `name`; None where it belongs to the bounded ones and they are full."""
         roster = self._roster_of(name)
         roster.sweep(self.by_name, _INSPECTED, ms, wall)
-        if roster is self._unvouched and roster.live >= self.most_unvouched:
+        if roster.live >= roster.most:
             roster.sweep(self.by_name, _INSPECTED_WHEN_FULL, ms, wall)
-            if roster.live >= self.most_unvouched:
+            if roster.live >= roster.most:
                 return None
         return self._make(name, roster)
 
@@ -77,15 +88,18 @@ class Counters:
         kind, _, rest = name.partition("/")
         return _maker(kind, rest.partition("/")[0])()
 
-    def rosters(self) -> tuple[list[str], list[str]]:
+    def rosters(self) -> tuple[list[str], ...]:
         """The names of all counters. While `freeze` holds, a place in these lists never changes."""
-        return self._vouched.names, self._unvouched.names
+        return self._vouched.names, self._unvouched.names, self._proofs.names
 
     def freeze(self, *, frozen: bool) -> None:
         """Whether names keep their places: then those of forgotten counters stay for the time."""
-        self._vouched.frozen = self._unvouched.frozen = frozen
+        for roster in (self._vouched, self._unvouched, self._proofs):
+            roster.frozen = frozen
 
     def _roster_of(self, name: str) -> "_Roster":
+        if name.startswith(_OF_PROOFS):
+            return self._proofs
         parts = name.split("/", 2)
         unvouched = len(parts) == 3 and is_unvouched(parts[2])
         return self._unvouched if unvouched else self._vouched
@@ -100,10 +114,11 @@ class Counters:
 class _Roster:
     """Names of counters in no order, and how far the search for dead ones has come."""
 
-    __slots__ = ("cursor", "frozen", "live", "names")
+    __slots__ = ("cursor", "frozen", "live", "most", "names")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = sys.maxsize) -> None:
         self.names: list[str] = []
+        self.most = most
         self.live = 0
         self.cursor = 0
         self.frozen = False
@@ -140,7 +155,7 @@ def _maker(kind: str, window: str) -> Callable[[], Counter]:
     """What makes a counter; remembered, so that all of one length share one number."""
     if kind == "concurrent" and window == "now":
         return InFlight
-    if kind in {"rate", "spend"} and window.isascii() and window.isdigit() and int(window):
+    if kind in _SLIDING and window.isascii() and window.isdigit() and int(window):
         return partial(SlidingWindow, int(window) * 1000)
     if (kind == "spend" and window in UNITS) or (kind in {"total", "free"} and window == "total"):
         return partial(CalendarWindow, window)

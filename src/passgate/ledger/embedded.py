@@ -22,6 +22,7 @@ from passgate.ledger.protocol import (
     ReadLines,
     Reservation,
     Shortfall,
+    Unavailable,
 )
 from passgate.ledger.snapshot import OperationRow, SnapshotFile
 
@@ -111,7 +112,7 @@ class EmbeddedLedger(MemoryLedger):
         charges: tuple[Charge, ...],
         now: Instant,
         once: Once | None = None,
-    ) -> Reservation | Shortfall | Conflict:
+    ) -> Reservation | Shortfall | Conflict | Unavailable:
         """Takes all charges or none; see `Ledger.reserve`."""
         if self._copy is not None:
             self._copy.keep(charges)

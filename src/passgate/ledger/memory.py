@@ -6,7 +6,7 @@ from passgate.core.constraints.base import Charge
 from passgate.core.free_tier import FREE, choices
 from passgate.core.instant import Instant
 from passgate.core.once import Once
-from passgate.ledger.counters import MOST_UNVOUCHED, Counter, Counters
+from passgate.ledger.counters import MOST_PROOFS, MOST_UNVOUCHED, REPLAY, Counter, Counters
 from passgate.ledger.operations import ONCE, Operation, Operations, Remembering
 from passgate.ledger.protocol import (
     Balance,
@@ -15,6 +15,7 @@ from passgate.ledger.protocol import (
     Reservation,
     SharedCounters,
     Shortfall,
+    Unavailable,
 )
 from passgate.ledger.sliding_window import GREATEST
 from passgate.ledger.timeline import Timeline
@@ -29,13 +30,14 @@ class MemoryLedger:
         self,
         most_unvouched: int = MOST_UNVOUCHED,
         remembering: Remembering = Remembering(),  # noqa: B008 - a value, never changed
+        most_proofs: int = MOST_PROOFS,
     ) -> None:
         self.covered = 0
         self.forgotten = 0
         self.trouble = ""
         self.shared: SharedCounters | None = None
         self._time = Timeline()
-        self._counters = Counters(most_unvouched)
+        self._counters = Counters(most_unvouched, most_proofs)
         self._by_name = self._counters.by_name
         self._operations = Operations(remembering)
 
@@ -54,7 +56,7 @@ class MemoryLedger:
         charges: tuple[Charge, ...],
         now: Instant,
         once: Once | None = None,
-    ) -> Reservation | Shortfall | Conflict:
+    ) -> Reservation | Shortfall | Conflict | Unavailable:
         """Takes all charges or none; see `Ledger.reserve`.
 
         Charges that name one counter are added up. Raises ValueError for a name or an amount that
@@ -203,7 +205,9 @@ class MemoryLedger:
         if counter is not None:
             counter.give_back(reservation.taken_ms, reservation.taken_at.wall, amount)
 
-    def _undone(self, charges: tuple[Charge, ...], index: int, ms: int, wall: float) -> Shortfall:
+    def _undone(
+        self, charges: tuple[Charge, ...], index: int, ms: int, wall: float
+    ) -> Shortfall | Unavailable:
         """Gives back what was taken before the charge at `index`, and says that it does not fit."""
         for charge in charges[:index]:
             counter = self._by_name.get(charge.counter)
@@ -214,6 +218,9 @@ class MemoryLedger:
             raise ValueError(f"{refused.counter}: an amount of {refused.amount} is none")
         counter = self._by_name.get(refused.counter)
         if counter is None:
+            # A proof that cannot be remembered must not pass, and has not been seen before either.
+            if refused.kind == REPLAY:
+                return Unavailable(refused)
             return Shortfall(refused, 0, _FULL_TABLE_RETRY_S)
         left = max(0, min(refused.limit, GREATEST) - counter.used_at(ms, wall))
         return Shortfall(refused, left, self._wait_s(charges, ms, wall))

@@ -5,6 +5,7 @@ Both are created on first start, readable by their owner alone, and refused when
 
 import base64
 import binascii
+import hmac
 import os
 import secrets
 import stat
@@ -34,6 +35,10 @@ class GateKey:
     def sign(self, message: bytes) -> bytes:
         """The 64 bytes of the signature over `message`."""
         return crypto_sign(message, self.seed + self.public_key)[:64]
+
+    def secret_for(self, purpose: str) -> bytes:
+        """32 secret bytes for one purpose: the same while the key is, and telling nothing of it."""
+        return hmac.digest(self.seed, f"passgate {purpose}".encode(), "sha256")
 
 
 def open_gate_key(data_dir: Path) -> GateKey:

@@ -12,6 +12,7 @@ from passgate.core.decision import Plan, conclude, decide, derive
 from passgate.core.free_tier import choices, is_free
 from passgate.core.metered import judge_cost, minute_charges
 from passgate.core.passport import Passport
+from passgate.core.proof import Proven
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, Wire, canonical_request
 from passgate.core.verification import named_key
@@ -22,6 +23,7 @@ from passgate.proxy.describing import describe
 from passgate.proxy.forwarding import anonymous_lines, hop_lines, identity_lines
 from passgate.proxy.metering import Meter
 from passgate.proxy.priced import note_taken
+from passgate.proxy.refusals import nonce_line
 from passgate.proxy.steps import Answer, Forward, NeedBody, Step, Wait
 from passgate.record import Record
 
@@ -184,10 +186,13 @@ class Case:
                 return refusal_for(balance.charge, balance.reset_s)
         return None
 
-    def take_question(self, passport: Passport | None) -> Refusal | None:
+    def take_question(
+        self, passport: Passport | None, proven: Proven | None = None
+    ) -> Refusal | None:
         """Counts one question to the gate, of this passport or of whoever is at this address.
 
-        Refuses where there were too many: an answer costs more than a decision does.
+        Refuses where there were too many, as an answer costs more than a decision does, and where
+        the proof that came with it was used before.
         """
         if passport is None:
             subject = subject_of_address(self._record.client)
@@ -195,11 +200,14 @@ class Case:
             subject = subject_of_passport(passport.issuer, passport.id)
         name = f"rate/60/checks|{subject}"
         charge = Charge(name, "rate", 60, 1, _QUESTIONS_PER_MINUTE, "check")
-        taken = self._enforcer.ledger.reserve((charge,), self.now)
+        charges = (charge,) if proven is None else (charge, proven.charge)
+        taken = self._enforcer.ledger.reserve(charges, self.now)
         if isinstance(taken, Reservation):
             self._enforcer.ledger.settle(taken, None, self.now)
             return None
         if isinstance(taken, Shortfall):
+            if taken.charge is not charge:
+                return refusal_for(taken.charge, None)
             wait_s = taken.retry_after_s or 60
             return Refusal("rate_limited", "Too many questions.", retry_after_s=wait_s)
         return Refusal("ledger_unavailable")
@@ -244,7 +252,7 @@ class Case:
             if taken.charge.kind == "spend" and is_free(record.charges):
                 record.charges = choices(record.charges)[1]  # no call was free any more
             refusal = refusal_for(taken.charge, taken.retry_after_s)
-            if refusal.retry_after_s is None and plan.passport is not None:
+            if refusal.retry_after_s is None and plan.passport and refusal.http_status != 401:
                 # Nothing comes back to this passport; another one may follow it.
                 left = int(plan.passport.expires_at - self.now.wall)
                 refusal = Refusal(refusal.code, refusal.detail, refusal.constraint, max(left, 1))
@@ -369,6 +377,8 @@ class Case:
         audience = world.assertion_audience
         if audience is not None:
             identity += self._enforcer.assertions.line(request, record, audience)
+        if plan.proven is not None:
+            answer_lines += self._next_nonce()
         if reservation is not None:
             answer_lines += allowance_lines(self._enforcer.ledger.left(reservation))
         sorted_headers = request.sorted
@@ -398,6 +408,13 @@ class Case:
             record.enforced,
             plan.route is not None and plan.route.cost_from_upstream,
         )
+
+    def _next_nonce(self) -> bytes:
+        """The nonce for the agent's next proof, where proofs must have one."""
+        rules = self.world.policy.proof
+        if rules.nonces is None or not rules.nonce_required:
+            return b""
+        return nonce_line(rules.nonces.current(self.now))
 
     def _failed(self) -> Answer:
         """A failure of our own: what was reserved is given back, since nothing was sent."""

@@ -13,6 +13,7 @@ from passgate.core.explanation import explain
 from passgate.core.jwks import thumbprint
 from passgate.core.passport import Passport
 from passgate.core.presented import choose_credential
+from passgate.core.proof import DPOP, judge_proof
 from passgate.core.reasons import REASONS, Refusal
 from passgate.core.request import Request
 from passgate.core.verification import (
@@ -107,7 +108,7 @@ class Endpoints:
                 "name": world.name,
                 "profile": world.policy.profile,
                 "formats": sorted(world.policy.acceptance.formats),
-                "proofs": [],
+                "proofs": [DPOP],
                 "anonymous": world.policy.anonymous.enabled,
                 "version": __version__,
                 **describe_catalog(world.policy),
@@ -146,16 +147,16 @@ class Endpoints:
     def _passport(self, case: "Case", request: Request) -> Step:
         everything = case.trust.kills.judge_everything()
         passport = _presented(case, request) if everything is None else everything
-        too_many = passport if isinstance(passport, Refusal) else case.take_question(passport)
-        if too_many is not None:
-            return case.refuse(too_many)
+        refusal = _take_question(case, request, passport)
+        if refusal is not None:
+            return case.refuse(refusal)
         assert isinstance(passport, Passport)
         return _answer(standing(case, passport))
 
     def _need_check(self, case: "Case", request: Request) -> Step:
         passport = _presented(case, request) if request.sorted.presented else None
         # Whose credential does not verify learns that alone; who presents nothing may ask as well.
-        refusal = passport if isinstance(passport, Refusal) else case.take_question(passport)
+        refusal = _take_question(case, request, passport)
         return NeedBody(_MAX_CHECK_BYTES) if refusal is None else case.refuse(refusal)
 
     def with_body(self, case: "Case", request: Request) -> Step:
@@ -169,7 +170,22 @@ class Endpoints:
         if isinstance(asked, Refusal):
             return case.refuse(asked)
         case.count_check()
-        return _answer(_dry_run(case, asked))
+        # Whoever got as far as this with a proof has proven it: a bad one was refused above.
+        return _answer(_dry_run(case, asked, request.sorted.proving))
+
+
+def _take_question(
+    case: "Case", request: Request, presented: Passport | Refusal | None
+) -> Refusal | None:
+    """Checks 10 and 11 on what was presented, and what a question costs."""
+    if isinstance(presented, Refusal):
+        return presented
+    if presented is None:
+        return case.take_question(None)
+    if presented.flaw is not None:
+        return presented.flaw
+    proven = judge_proof(request, presented, case.world.policy.proof, case.now)
+    return proven if isinstance(proven, Refusal) else case.take_question(presented, proven)
 
 
 def _presented(case: "Case", request: Request) -> Passport | Refusal:
@@ -193,7 +209,7 @@ def _presented(case: "Case", request: Request) -> Passport | Refusal:
     )
 
 
-def _dry_run(case: "Case", asked: DryRun) -> dict[str, Any]:
+def _dry_run(case: "Case", asked: DryRun, proven: bool) -> dict[str, Any]:
     found = explain(
         asked.request,
         case.world.policy,
@@ -202,6 +218,7 @@ def _dry_run(case: "Case", asked: DryRun) -> dict[str, Any]:
         action=asked.action,
         facts=asked.facts,
         priced=asked.priced,
+        proven=proven,
     )
     plan = found.plan
     passes = plan.refusal is None and plan.hold is None

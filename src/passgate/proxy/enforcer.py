@@ -172,12 +172,14 @@ class Enforcer:
 
     def render(self, refusal: Refusal, record: Record, *, close: bool) -> Answer:
         """A refusal as an answer, in the words of the configuration in force."""
+        nonces = self.world.policy.proof.nonces if refusal.wants_nonce else None
         return render(
             refusal,
             self.world.surface,
             decision_id=record.decision_id,
             anonymous=record.anonymous,
             close=close,
+            nonce="" if nonces is None else nonces.current(self.clock()),
         )
 
     def flooded(

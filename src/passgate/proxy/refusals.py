@@ -9,6 +9,7 @@ from passgate.core.reasons import REASONS, Refusal
 from passgate.proxy.steps import Answer
 
 _encode = msgspec.json.Encoder().encode
+_PROOF_ALGORITHMS = b', algs="EdDSA ES256 RS256"'
 
 # RFC 6750 section 3: error_description holds none of these.
 _NOT_IN_DESCRIPTION = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
@@ -26,6 +27,11 @@ def quoted(text: str) -> bytes:
     """`text` as an HTTP quoted-string; what cannot stand in one is percent-encoded as UTF-8."""
     raw = text.encode("utf-8", "replace")
     return b'"' + _NOT_IN_QUOTED.sub(_escaped, raw) + b'"'
+
+
+def nonce_line(nonce: str) -> bytes:
+    """The header line that gives out a nonce for the next proof (RFC 9449 section 8.2)."""
+    return b"DPoP-Nonce: " + nonce.encode() + b"\r\n"
 
 
 def _escaped(match: re.Match[bytes]) -> bytes:
@@ -70,25 +76,35 @@ class Surface:
         """The `WWW-Authenticate` lines of a 401, one for each scheme that is accepted."""
         reason = refusal.reason
         tail = b"realm=" + quoted(self.realm) + b", profile=" + quoted(self.profile)
-        if reason.oauth:
+        error = "use_dpop_nonce" if refusal.wants_nonce else reason.oauth
+        if error:
             said = _NOT_IN_DESCRIPTION.sub("", refusal.detail or reason.title)
             tail += b', error="%b", error_description="%b"' % (
-                reason.oauth.encode(),
+                error.encode(),
                 said.encode(),
             )
         return b"".join(
-            b"WWW-Authenticate: " + scheme.encode() + b" " + tail + b"\r\n"
+            b"WWW-Authenticate: %b %b%b\r\n"
+            # RFC 9449 section 7.1: the scheme says which algorithms proofs may be made with.
+            % (scheme.encode(), tail, _PROOF_ALGORITHMS if scheme == "DPoP" else b"")
             for scheme in self.schemes
         )
 
 
 def render(
-    refusal: Refusal, surface: Surface, *, decision_id: str, anonymous: bool, close: bool = False
+    refusal: Refusal,
+    surface: Surface,
+    *,
+    decision_id: str,
+    anonymous: bool,
+    close: bool = False,
+    nonce: str = "",
 ) -> Answer:
     """The answer to a refused or held request.
 
     `anonymous` says that no credential was presented: such an answer carries the upgrade prompt.
-    Nothing of keys, paths or internals is in it; `detail` comes from the refusal alone.
+    Nothing of keys, paths or internals is in it; `detail` comes from the refusal alone. `nonce` is
+    for the proof that is to come, where the refusal asks for one.
     """
     reason = REASONS[refusal.code]
     status = refusal.http_status
@@ -115,6 +131,8 @@ def render(
         lines += b"Retry-After: %d\r\n" % retry_after_s
     if status == 401:
         lines += surface.challenge(refusal)
+        if nonce:
+            lines += nonce_line(nonce)
         if refusal.code == "passport_missing" and surface.upgrade_url:
             body["passport_required_url"] = surface.upgrade_url
     if anonymous:

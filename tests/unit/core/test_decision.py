@@ -75,7 +75,7 @@ FAULTS = [
     Fault(1, "request_malformed", {"target": b"/v1/../search"}),
     Fault(2, "action_unknown", {"target": b"/v2/unknown"}),
     Fault(3, "passport_ambiguous", {"headers": ((b"X-Agent-Passport", b"another"),)}),
-    Fault(3, "passport_unsupported", {"headers": ((b"DPoP", b"proof"),)}),
+    Fault(3, "passport_unsupported", {"headers": ((b"X-Agent-Passport-Chain", b"x"),)}),
     Fault(4, "passport_malformed", claims(sub=7)),
     Fault(4, "passport_unsupported", claims(act={"sub": "x"})),
     Fault(4, "passport_too_large", claims(agent_name="x" * 70_000)),
@@ -97,6 +97,7 @@ FAULTS = [
     Fault(10, "chain_invalid", child(sub="agent-8")),
     Fault(10, "chain_widened", child(permissions=["*"])),
     Fault(11, "proof_missing", claims(cnf={"jkt": "x" * 42 + "A"})),
+    Fault(11, "proof_invalid", {"headers": ((b"DPoP", b"proof"),)}),
     Fault(12, "action_not_in_catalog", {"catalog": catalog("api:other")}),
     Fault(12, "catalog_mismatch", claims(catalogs={"gate_a": {"version": 7, "content_hash": "x"}})),
     Fault(13, "permission_denied", claims(permissions=["shop:*"])),
@@ -129,6 +130,7 @@ def test_there_is_a_fault_for_each_check() -> None:
     elsewhere = {
         "passport_missing",  # a request that presents nothing, below
         "passport_unknown",  # references are refused as unsupported
+        "proof_replayed",  # found by the counters, in tests/unit/core/proof
         "chain_too_deep",  # found while the passport is read
         "budget_exhausted",  # needs a cost, below
     }

@@ -25,7 +25,6 @@ from passgate.core.permissions import covers
 from passgate.core.reasons import Refusal
 from passgate.core.verification import (
     Acceptance,
-    check_proof,
     check_revocation,
     check_times,
     verify,
@@ -123,18 +122,13 @@ def test_the_holder_s_own_key_can_be_revoked() -> None:
     assert refusal is not None
 
 
-def test_a_bound_passport_knows_its_holder_and_needs_proof() -> None:
+def test_a_bound_passport_knows_its_holder() -> None:
     """By the whole key, or by its thumbprint alone."""
     whole = passport(PARENT)
     named = passport(credential({"cnf": {"jkt": THUMBPRINT}}))
 
     assert whole.holder == Holder(THUMBPRINT, OTHER_KEY)
     assert named.holder == Holder(THUMBPRINT, None)
-    for made in (whole, named):
-        refusal = check_proof(made)
-        assert refusal is not None
-        assert refusal.code == "proof_missing"
-    assert check_proof(passport(delegated())) is None
 
 
 def test_what_is_recorded_of_a_child_holds_no_credential() -> None:

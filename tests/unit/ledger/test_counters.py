@@ -8,7 +8,7 @@ from passgate.core.instant import Instant
 from passgate.ledger.counters import Counters
 from passgate.ledger.in_flight import InFlight
 from passgate.ledger.memory import MemoryLedger
-from passgate.ledger.protocol import Reservation, Shortfall
+from passgate.ledger.protocol import Reservation, Shortfall, Taken, Unavailable
 
 
 def rate(subject: str, limit: int = 5, window: int = 60) -> tuple[Charge, ...]:
@@ -100,7 +100,7 @@ def test_names_keep_their_places_while_frozen() -> None:
     for i in range(20):
         counters.window(f"rate/60/{i}", 0, 0.0).put(0, 0.0, 1)
     counters.freeze(frozen=True)
-    names, _ = counters.rosters()
+    names, _, _ = counters.rosters()
     before = list(names)
     for i in range(40):
         counters.window(f"rate/60/later{i}", 100_000, 100.0).put(100_000, 0.0, 1)
@@ -118,3 +118,18 @@ def test_the_makers_of_counters_are_shared() -> None:
     one, two = (counters.window(f"rate/86400/{i}", 0, 0.0) for i in "ab")
     assert one.length_ms is two.length_ms  # type: ignore[union-attr] # a rate slides
     assert isinstance(counters.admit("concurrent/now/x", 0, 0.0), InFlight)
+
+
+def test_proofs_share_a_bounded_table_of_their_own() -> None:
+    """A holder makes one with each request; where it is full none passes and none is forgotten."""
+    ledger = MemoryLedger(most_proofs=3)
+
+    def burn(name: str, at: Instant) -> Taken:
+        return ledger.reserve((Charge(f"replay/121/{name}", "replay", 121, 1, 1, "proof"),), at)
+
+    for name in "abc":
+        assert isinstance(burn(name, Instant(1e9, 0.0)), Reservation)
+    assert isinstance(burn("d", Instant(1e9, 0.0)), Unavailable)
+    assert isinstance(burn("a", Instant(1e9 + 120, 120.0)), Shortfall)
+    assert isinstance(ledger.reserve(rate("passport|iss_lab|p"), Instant(1e9, 0.0)), Reservation)
+    assert isinstance(burn("d", Instant(1e9 + 250, 250.0)), Reservation)

@@ -54,7 +54,7 @@ class TestRouting:
                 "name": house.enforcer.world.name,
                 "profile": "L2",
                 "formats": ["jwt"],
-                "proofs": [],
+                "proofs": ["dpop"],
                 "anonymous": True,
                 "version": __version__,
                 "links": {

@@ -370,10 +370,15 @@ def _budget_exhausted(key: str, retry_after_s: int | None) -> Refusal:
     return Refusal("budget_exhausted", "The budget does not cover this.", key, retry_after_s)
 
 
+def _replayed(_key: str, _retry_after_s: int | None) -> Refusal:
+    return Refusal("proof_replayed")  # the same proof never passes, however long one waits
+
+
 _SHORTFALLS: dict[str, Callable[[str, int | None], Refusal]] = {
     "rate": _rate_limited,
     "total": _used_up,
     "concurrent": _concurrency_limited,
     "spend": _budget_exhausted,
     "free": _rate_limited,  # only where there is no room to count it
+    "replay": _replayed,
 }

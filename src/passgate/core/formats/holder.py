@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from passgate.core.jwks import read_public_key, thumbprint
+from passgate.core.jwks import read_key, thumbprint_of
 from passgate.core.jws import MalformedError, decode_base64url
 from passgate.core.passport import Holder
 
@@ -22,13 +22,12 @@ def read_holder(value: object) -> Holder:
         if type(jwk) is not dict:
             raise MalformedError("The member `jwk` of `cnf` must be a key.")
         try:
-            key = read_public_key(jwk, "the key")
+            key = read_key(jwk, "the key")
         except ValueError:
             # The sentence would repeat names that the passport's writer chose.
-            raise MalformedError(
-                "The member `jwk` of `cnf` is no sound Ed25519 public key."
-            ) from None
-        return Holder(thumbprint(key), key)
+            raise MalformedError("The member `jwk` of `cnf` is no sound public key.") from None
+        # Only Ed25519 signs native passports, so only with such a key can a holder delegate.
+        return Holder(thumbprint_of(jwk), key if isinstance(key, bytes) else None)
     jkt = value.get("jkt")
     if type(jkt) is not str or _THUMBPRINT.fullmatch(jkt) is None:
         raise MalformedError("The claim `cnf` needs `jwk`, or `jkt` as an RFC 7638 thumbprint.")

@@ -1,0 +1,85 @@
+"""Proof of possession before a real gate: it passes once, also across a restart and a kill."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from tests.support.proofs import ath
+from tests.support.running_gate import Answer, RunningGate
+
+from passgate.client.holder import Holder
+from passgate.testing import FakeUpstream, mint
+
+HOLDER = Holder.generate()
+PREFIX = "/.well-known/passgate"
+
+
+def proof(gate: RunningGate, passport: str, path: str = "/v1/search", **claims: Any) -> str:
+    """A proof made by an independent library."""
+    body = {
+        "jti": os.urandom(8).hex(),
+        "htm": "GET",
+        "htu": f"http://127.0.0.1:{gate.port}{path}",
+        "iat": int(time.time()),
+        "ath": ath(passport),
+        **claims,
+    }
+    headers = {"typ": "dpop+jwt", "jwk": HOLDER.jwk}
+    return jwt.encode(body, HOLDER.key, algorithm="EdDSA", headers=headers)
+
+
+def ask(gate: RunningGate, passport: str, made: str, path: str = "/v1/search") -> Answer:
+    headers = {"Authorization": f"DPoP {passport}", "DPoP": made}
+    return gate.request("GET", path, headers=headers)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
+def test_a_proof_passes_once_whatever_becomes_of_the_gate(tmp_path: Path, stop: int) -> None:
+    """The log remembers it, as it does every charge; passport and proof stay with the gate."""
+    with FakeUpstream() as upstream:
+        gate = RunningGate(tmp_path, upstream.url).start()
+        try:
+            passport = mint(issuer=gate.issuer, claims={"cnf": {"jwk": HOLDER.jwk}})
+            made = proof(gate, passport)
+            assert gate.request("GET", "/v1/search", passport).json["code"] == "proof_missing"
+            assert ask(gate, passport, made).status == 200
+            seen = upstream.seen[-1]
+            assert not {"dpop", "authorization"} & {name.lower() for name, _ in seen.headers}
+            assert ask(gate, passport, made).json["code"] == "proof_replayed"
+            assert gate.process is not None
+            gate.process.send_signal(stop)
+            gate.process.wait()
+            gate.start()
+            assert ask(gate, passport, made).json["code"] == "proof_replayed"
+            assert ask(gate, passport, proof(gate, passport)).status == 200
+        finally:
+            gate.stop()
+
+
+def test_a_nonce_is_given_out_and_asked_for(tmp_path: Path) -> None:
+    """The refusal gives one, the allowed answer the next; the endpoints take proofs likewise."""
+    config = {"passport": {"proof": "required", "proof_nonce": True}}
+    with FakeUpstream() as upstream:
+        gate = RunningGate(tmp_path, upstream.url, config=config).start()
+        try:
+            passport = mint(issuer=gate.issuer, claims={"cnf": {"jwk": HOLDER.jwk}})
+            refused = ask(gate, passport, proof(gate, passport))
+            assert (refused.status, refused.json["code"]) == (401, "proof_invalid")
+            assert 'error="use_dpop_nonce"' in refused.headers["www-authenticate"]
+            nonce = refused.headers["dpop-nonce"]
+            allowed = ask(gate, passport, proof(gate, passport, nonce=nonce))
+            assert allowed.status == 200
+            assert allowed.headers["dpop-nonce"] == nonce
+            unbound = gate.request("GET", "/v1/search", mint(issuer=gate.issuer))
+            assert unbound.json["code"] == "proof_missing"
+            where = f"{PREFIX}/passport"
+            shown = proof(gate, passport, where, nonce=nonce)
+            assert ask(gate, passport, shown, where).json["agent"] == "agent_test"
+            assert ask(gate, passport, shown, where).json["code"] == "proof_replayed"
+            assert gate.request("GET", where, passport).json["code"] == "proof_missing"
+        finally:
+            gate.stop()
