@@ -45,7 +45,12 @@ def _shape(kind: str, window: str) -> Shape:
     cents = kind == "spend"
     if kind == "concurrent" and window == "now":
         return Shape(CONCURRENT, GONE_MS, "", False, False)
-    if kind in {"rate", "spend"} and window.isascii() and window.isdigit() and int(window):
+    if (
+        kind in {"rate", "spend", "replay"}
+        and window.isascii()
+        and window.isdigit()
+        and int(window)
+    ):
         return Shape(SLIDING, int(window) * 1000, "", cents, cents)
     if (kind == "spend" and window in UNITS) or (kind in _USES and window == "total"):
         return Shape(CALENDAR, 0, window, True, cents)
