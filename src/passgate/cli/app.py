@@ -5,6 +5,7 @@ import typer
 from passgate.build import COMPILED, VERSION
 from passgate.cli.audit import audit_app
 from passgate.cli.catalog import catalog_app
+from passgate.cli.catalog_from_openapi import from_openapi
 from passgate.cli.config import config_app
 from passgate.cli.delegate import delegate
 from passgate.cli.demo import demo
@@ -51,6 +52,7 @@ def passgate(
 app.command()(demo)
 app.command()(serve)
 app.add_typer(config_app, name="config")
+catalog_app.command("from-openapi")(from_openapi)
 app.add_typer(catalog_app, name="catalog")
 app.add_typer(issuer_app, name="issuer")
 app.command()(issue)
