@@ -73,8 +73,8 @@ test-compiled: compiled ## the tests of the default suite, against the compiled 
 bench: compiled ## measure beside nginx and Envoy (needs wrk); BENCH="latency"
 	PYTHONPATH=$(COMPILED) $(BIN)/python -m tests.bench $(BENCH)
 
-soak: compiled ## ten minutes of everything at once; SOAK_S=60 for less
-	PYTHONPATH=$(COMPILED) $(BIN)/python -m tests.soak --seconds $(SOAK_S) --out tests/bench
+soak: compiled ## ten minutes of everything; SOAK_S=60 for less, SOAK=--tls
+	PYTHONPATH=$(COMPILED) $(BIN)/python -m tests.soak --seconds $(SOAK_S) --out tests/bench $(SOAK)
 
 image: ## build the container image with buildah, send a request through
 	deploy/image/build-and-try

@@ -8,6 +8,8 @@ import pytest
 from h2.errors import ErrorCodes
 from tests.support.data_plane import DataPlane, data_plane, with_limits
 from tests.support.http2_client import DATA, END_STREAM, Http2Client, frame, http2
+from tests.support.http2_upstream import OK as OK_FIELDS
+from tests.support.http2_upstream import Http2Peer, speaking
 from tests.support.raw_http import OK, Peer, RawUpstream, until
 
 WINDOW = 65_535
@@ -139,6 +141,40 @@ def test_no_timeout_of_the_upstream_holds_for_the_client() -> None:
         until(lambda: client.alive() and time.monotonic() > begun + 0.3, "time has passed")
         assert outcomes(plane) == []
         client.h2.increment_flow_control_window(REST, stream)
+        client.flush()
+        assert client.answer(stream).ended
+        assert outcomes(plane) == ["completed"]
+
+
+def test_client_that_was_slow_when_the_answer_ended() -> None:
+    """Nor does it where the upstream had been told to wait: for what has ended there is no wait."""
+
+    def talk(peer: Http2Peer) -> None:
+        asked = peer.request()
+        assert asked is not None
+        pieces = [frame(DATA, 0, asked.stream, bytes(10_000)) for _ in range(20)]
+        last = frame(DATA, END_STREAM, asked.stream)
+        peer.send(peer.head(asked.stream, *OK_FIELDS), *pieces, last)
+        peer.rest()
+
+    with (
+        RawUpstream(speaking(talk)) as upstream,
+        data_plane(upstream.port, http2=True, idle_timeout=0.05) as plane,
+        http2(plane.port) as client,
+    ):
+        client.read_windows = False
+        client.h2.increment_flow_control_window(1 << 20)
+        stream = client.request("/big")
+        while len(client.answers[stream].body) < WINDOW:
+            assert client.receive()
+        client.h2.increment_flow_control_window(190_000 - WINDOW, stream)
+        while len(client.answers[stream].body) < 190_000:
+            client.flush()
+            assert client.receive()
+        begun = time.monotonic()
+        until(lambda: client.alive() and time.monotonic() > begun + 0.3, "time has passed")
+        assert plane.gate.outcomes == []
+        client.h2.increment_flow_control_window(10_000, stream)
         client.flush()
         assert client.answer(stream).ended
         assert outcomes(plane) == ["completed"]
