@@ -609,3 +609,32 @@ def test_the_table_of_ledgers_makes_each_of_them(tmp_path: Path) -> None:
             await ledger.stop()
 
     run(scenario)
+
+
+def test_a_snapshot_in_the_middle_of_a_stream_knows_its_minutes(tmp_path: Path) -> None:
+    """A kill after it leaves all of them charged; an outcome after it ends each of them."""
+
+    async def scenario() -> None:
+        for ended in (False, True):
+            directory = tmp_path / str(ended)
+            directory.mkdir()
+            log = Log()
+            ledger = made(directory, log)
+            await ledger.start(log.read, 0)
+            log.allow(ledger, "a", spend(7))
+            for number in (2, 3):
+                taken = ledger.reserve((spend(2),), NOW)
+                assert isinstance(taken, Reservation)
+                taken.decision_id = f"a+{number}"
+                charges = [{"counter": spend(2).counter, "amount": 2}]
+                log.append("charge", decision_id="a", minute=number, charges=charges)
+            await ledger.snapshot()
+            if ended:
+                log.append("outcome", decision_id="a", minutes=2, settled_cents=8)
+            await killed(ledger)
+            ledger = made(directory, log)
+            await ledger.start(log.read, log.size())
+            assert spent(ledger, spend(0)) == (8 if ended else 11)
+            await killed(ledger)
+
+    run(scenario)

@@ -192,3 +192,54 @@ def test_a_hold_that_cannot_be_counted_is_named(members: dict[str, Any]) -> None
 def test_an_outcome_that_cannot_be_counted_is_named(members: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="log line 1"):
         fold([allow(0, spend=50), outcome(1, **members)])
+
+
+def minute(seq: int, number: Any, time: str = AT, amount: int = 2) -> dict[str, Any]:
+    charges = [{"counter": SPEND, "amount": amount}]
+    members = {"decision_id": "att_1", "minute": number, "charges": charges}
+    return {"kind": "charge", "seq": seq, "time": time, **members}
+
+
+def test_minutes_stay_charged_without_an_outcome() -> None:
+    """As a crash leaves a stream: nothing that was forwarded is given back."""
+    assert used(fold([allow(0, spend=7), minute(1, 2), minute(2, 3)])) == {SPEND: 11}
+
+
+@pytest.mark.parametrize(
+    ("members", "spent"),
+    [
+        ({"minutes": 3, "settled_cents": 11}, 11),
+        ({"minutes": 2, "settled_cents": 9}, 9),
+        ({"minutes": 1, "settled_cents": 7}, 7),
+        ({"minutes": 3, "settled_cents": 6}, 6),
+        ({"minutes": 3, "settled_cents": 4}, 4),
+        ({"minutes": 2, "settled_cents": 4}, 4),
+        ({"released": True}, 0),
+    ],
+)
+def test_an_outcome_ends_the_minutes_of_its_decision(members: dict[str, Any], spent: int) -> None:
+    """Those that began stay; what is lowered is what the decision took."""
+    folded = fold([allow(0, spend=7), minute(1, 2), minute(2, 3), outcome(3, **members)])
+    assert used(folded) == {SPEND: spent}
+    assert not folded.open
+
+
+def test_a_minute_comes_back_to_the_day_that_it_was_taken_from() -> None:
+    """It was charged ahead, after midnight, and did not begin."""
+    late = "2027-01-16T00:00:01.000Z"
+    folded = fold(
+        [
+            allow(0, spend=7),
+            minute(1, 2, late),
+            outcome(2, minutes=1, settled_cents=7) | {"time": late},
+        ]
+    )
+    assert used(folded) == {SPEND: 0}
+
+
+@pytest.mark.parametrize("number", [None, True, "2", 2.0])
+def test_what_is_no_number_of_minutes_is_not_counted(number: Any) -> None:
+    with pytest.raises(DataError, match="`minute` is of a wrong type"):
+        fold([allow(0, spend=7), minute(1, number)])
+    with pytest.raises(DataError, match="`minutes` is of a wrong type"):
+        fold([allow(0, spend=7), outcome(1, minutes=number, settled_cents=7)])

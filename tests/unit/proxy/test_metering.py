@@ -17,7 +17,7 @@ from passgate.core.once import Once
 from passgate.ledger.fold import fold
 from passgate.ledger.memory import MemoryLedger
 from passgate.ledger.protocol import Reservation, Taken
-from passgate.proxy.steps import Forward
+from passgate.proxy.steps import Forward, Wait
 
 RELAXED = {"audit": {"durability": "relaxed"}}
 BUDGET = {"core:cost:max_cumulative": 11}
@@ -400,3 +400,22 @@ def test_a_reservation_is_named_after_its_decision(tmp_path: Path) -> None:
         end(house, forward)
 
     inside(tmp_path, work, **RELAXED, **priced(tmp_path))
+
+
+def test_the_first_minute_begins_when_it_is_forwarded(tmp_path: Path) -> None:
+    """Not while the decision waits for the disk."""
+
+    async def work(house: House) -> None:
+        _, step, resumed = house.begin(
+            house.wire("GET", "/v1/search", house.mint(constraints=BUDGET))
+        )
+        assert isinstance(step, Wait)
+        house.clock.advance(50)
+        forward = await asyncio.wait_for(resumed, 5)
+        assert isinstance(forward, Forward)
+        house.clock.advance(20)
+        assert refused(house, forward) == ""
+        end(house, forward)
+
+    house = inside(tmp_path, work, **priced(tmp_path))
+    assert house.lines("outcome")[0]["minutes"] == 1
