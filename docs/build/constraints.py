@@ -35,6 +35,9 @@ for rates and totals, `concurrency_limited` (429), `budget_exhausted` (403) for 
 **Merging.** Constraints of one subject become one, as each section says; those of different
 subjects each hold on their own.
 
+**Bodies.** Where a constraint looks into the body, it is read whole before the decision, on any route
+and for whoever owes it: 413 above `limits.judged_body_bytes`, 415 for what is not JSON in UTF-8.
+
 **Subjects.** A passport's constraint counts this passport, and a permission entry's counts this
 passport for this entry. The catalog's counts the agent for the action. An issuer's and the gate's
 count the agent, so that a new passport resets nothing. Without a passport the client's address is
@@ -77,7 +80,7 @@ def _effect(row: Constraint) -> str:
         return "counts"
     if row.parameter_of:
         return f"parameter of `{row.parameter_of}`"
-    if row.judge is None:
+    if row.judge is None and row.watch is None and not row.bounds:
         return "term"
     return "holds" if row.refuses.startswith("holds") else "refuses"
 

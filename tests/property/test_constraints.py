@@ -16,7 +16,8 @@ from passgate.core.constraints import (
     problems,
     refusal_for,
 )
-from passgate.core.constraints.base import Charge, ConstraintSet
+from passgate.core.constraints.base import Charge, ConstraintSet, Recall
+from passgate.core.constraints.subjects import subject_of_counterparty
 from passgate.core.facts import Facts
 from passgate.core.instant import Instant
 from passgate.core.reasons import REASONS
@@ -102,6 +103,21 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "core:approval:for_actions": lists(patterns),
     "core:data:read_only": st.booleans(),
     "core:safety:fail_closed": st.booleans(),
+    "core:safety:anomaly_suspend": st.booleans()
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            "factor": st.integers(1, 4),
+            "window": st.sampled_from(["1m", "5m"]),
+            "baseline": st.sampled_from(["5m", "30m"]),
+        },
+    ),
+    "core:approval:new_counterparty": st.booleans(),
+    "core:data:no_pii_export": st.booleans(),
+    "core:data:pii_mode": st.sampled_from(["block", "redact", "log_only"]),
+    "core:data:content_types": lists(
+        st.sampled_from(["application/json", "application/*", "text/*"])
+    ),
     "core:time:max_age": st.sampled_from(["1s", "1h", "1d"]),
     "core:cost:currency": currencies,
     "core:identity:min_trust_tier": tiers,
@@ -126,15 +142,30 @@ def sets_of(draw: st.DrawFn, key: str) -> ConstraintSet:
 
 
 any_set = st.sampled_from(sorted(CONSTRAINTS)).flatmap(sets_of)
-requests = st.builds(asked, methods, paths, hosts | st.just(""), clients)
+card = "4111111111111111"
+bodies = st.none() | st.sampled_from(
+    [b"", b"{}", b"1", f'{{"a":"{card}"}}'.encode(), f"[{card}]".encode(), b"{", b"\xff"]
+)
+requests = st.builds(
+    asked,
+    methods,
+    paths,
+    hosts | st.just(""),
+    clients,
+    bodies,
+    st.sampled_from([b"application/json", b"text/plain", b""]),
+    st.none() | small,
+    st.booleans(),
+    st.sampled_from([b"", b"", b"websocket"]),
+)
 facts = st.builds(
     Facts,
     cost_cents=small,
-    vendor=st.none() | names,
+    vendor=st.none() | names | st.just(card),
     domain=st.none() | hosts,
     resource=st.none() | names,
     currency=st.none() | currencies,
-    missing=st.just(()) | st.just(("currency",)),
+    missing=st.lists(st.sampled_from(["currency", "vendor", "domain"]), unique=True).map(tuple),
     model=st.none() | names,
     assurance=st.tuples(levels, levels, levels),
     proven=st.booleans(),
@@ -153,14 +184,23 @@ moments = st.builds(Instant, instants.map(float), st.just(1000.0))
 used = st.dictionaries(
     st.sampled_from(["rate/60", "rate/3600", "total/total", "spend/daily", "spend/86400"]), small
 )
+# What is remembered: the pace of everyone (recent, before, over how long), whom one dealt with,
+# and what is not known before: how long the bodies are that still come.
+memories = st.tuples(
+    st.tuples(st.integers(0, 90), st.integers(0, 40), st.integers(1, 1800)),
+    st.frozensets(st.sampled_from(["vendor|a", "vendor|b", "domain|a.example", "domain|example"])),
+    small,
+    small,
+)
 Presenter = tuple[str, int | None, int | None, int] | None
-Case = tuple[Request, str, Facts, Instant, dict[str, int], Presenter]
-cases = st.tuples(requests, actions, facts, moments, used, presenters)
+Memory = tuple[tuple[int, int, int], frozenset[str], int, int]
+Case = tuple[Request, str, Facts, Instant, dict[str, int], Presenter, Memory]
+cases = st.tuples(requests, actions, facts, moments, used, presenters, memories)
 
 
 def asked_of(case: Case) -> tuple[Any, ...]:
     """What `evaluate` is called with."""
-    request, action, declared, now, _, presenter = case
+    request, action, declared, now, _, presenter, _ = case
     if presenter is None:
         return request, action, declared, now
     tier, keys_age_s, list_age_s, age_s = presenter
@@ -185,13 +225,27 @@ def _ago(now: Instant, age_s: int) -> Instant:
 def severity(owed: list[tuple[str, ConstraintSet]], case: Case) -> int:
     """0: allowed, 1: held, 2: refused; by constraints, or by counters that hold `spent`."""
     spent = case[4]
-    found = compile_owed(owed).evaluate(*asked_of(case))
+    pace, known, sent, answered = case[6]
+    compiled = compile_owed(owed)
+    found = compiled.evaluate(*asked_of(case))
     if found.refusal is not None:
         assert found.refusal.code in REASONS
         return 2
     if any(shortfall(charge, spent) for charge in found.charges):
         return 2
-    return 1 if found.holds else 0
+    bounds = compiled.bounds
+    if bounds is not None and (answered > bounds.response or sent > bounds.request):
+        return 2
+    held = bool(found.holds) or any(watch.exceeded(*pace) for watch in compiled.watches)
+    return 1 if held or any(is_new(recall, known) for recall in found.recalls) else 0
+
+
+def is_new(recall: Recall, known: frozenset[str]) -> bool:
+    dealt = {
+        f"total/total/{subject_of_counterparty('iss_lab', 'agent_1', *each.split('|'))}"
+        for each in known
+    }
+    return any(mark.counter not in dealt for mark in recall.marks)
 
 
 def shortfall(charge: Charge, spent: dict[str, int]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from passgate.core.constraints.base import Bounds
 from passgate.core.instant import Instant
 from passgate.core.request import Wire
 from passgate.proxy.steps import Answer, Case, Forward, NeedBody, Step, Wait
@@ -58,6 +59,7 @@ class AllowAll:
     abandoned: list[Wire] = field(default_factory=list)
     refused: list[tuple[int, str]] = field(default_factory=list)
     failed: list[tuple[str, bool]] = field(default_factory=list)
+    outgrew: list[bool] = field(default_factory=list)
     outcomes: list[Finished] = field(default_factory=list)
     forwards: list[Forward] = field(default_factory=list)
     parked: list[tuple[Callable[[Step], None], Forward]] = field(default_factory=list)
@@ -65,11 +67,13 @@ class AllowAll:
     asked: int = 0
     judged_limit: int = 1024
     answer_headers: bytes = b"Passport-Decision: allow\r\n"
+    bounds: Bounds | None = None
     call_soon: Callable[..., object] | None = None
 
     def begin(self, wire: Wire, resume: Callable[[Step], None]) -> tuple[Case, Step]:
         self.judged.append(wire)
         forward = Forward(b"", self.answer_headers, Record("att_1", Instant(0.0, 0.0)))
+        forward.bounds = self.bounds
         case = OpenCase(self, wire, forward)
         lines = [b"%b %b HTTP/1.1\r\nHost: upstream\r\n" % (wire.method.encode(), wire.target)]
         for name, value in wire.headers:
@@ -100,6 +104,10 @@ class AllowAll:
     def upstream_failed(self, forward: Forward, code: str, *, sent: bool) -> Answer:
         self.failed.append((code, sent))
         return refusal({"upstream_timeout": 504, "overloaded": 503}.get(code, 502), code)
+
+    def outgrown(self, forward: Forward, *, request: bool) -> Answer:
+        self.outgrew.append(request)
+        return refusal(403 if request else 502, "too long")
 
     def finished(
         self, forward: Forward, status: int, bytes_out: int, outcome: str, *, sent: bool

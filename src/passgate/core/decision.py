@@ -71,9 +71,10 @@ class Plan:
     idempotency key makes of it.
 
     Beside it stands what cannot be known here. With `watches` or `recalls` what remembers paces and
-    counterparties is to be asked before the request passes or is held. `bounds` are the most bytes
-    of both bodies, and `findings` what the request's body holds; one with a body is to be judged
-    again with it in the request's.
+    counterparties is to be asked before the request passes or is held; it leaves `marks`, which are
+    charged besides `charges` once the request is allowed, and never while it is held. `bounds` are
+    the most bytes of both bodies, and `findings` what the request's body holds; one with a body is
+    to be judged again with it in the request's.
     """
 
     action: str
@@ -97,6 +98,7 @@ class Plan:
     proven: Proven | None
     findings: tuple[Finding, ...]
     once: Once | None
+    marks: tuple[Charge, ...]
 
     def __init__(
         self,
@@ -121,6 +123,7 @@ class Plan:
         proven: Proven | None = None,
         findings: tuple[Finding, ...] = (),
         once: Once | None = None,
+        marks: tuple[Charge, ...] = (),
     ) -> None:
         self.action = action
         self.route = route
@@ -143,6 +146,7 @@ class Plan:
         self.proven = proven
         self.findings = findings
         self.once = once
+        self.marks = marks
 
     def credential_digest(self) -> str:
         """The hex SHA-256 of the credential as presented: all that is kept of a bad one."""

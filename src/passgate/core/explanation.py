@@ -334,6 +334,8 @@ def _explain_owed(
         rows.hold(hold)
     if holds:
         plan.hold = holds[0]
+    elif plan.watches or plan.recalls:
+        rows.remembered()
     else:
         rows.add(15)
     rows.open(16)
@@ -381,6 +383,11 @@ class _Rows:
         self.rows.append(
             Checked(15, CHECKS[15], "held", "approval_required", hold.detail, hold.constraint)
         )
+
+    def remembered(self) -> None:
+        """Only the running gate knows paces and counterparties."""
+        detail = "depends on what the gate remembers"
+        self.rows.append(Checked(15, CHECKS[15], "open", detail=detail))
 
     def skip(self, first: int, last: int) -> None:
         self.rows += [

@@ -24,6 +24,8 @@ from passgate.proxy.forwarding import anonymous_lines, hop_lines, identity_lines
 from passgate.proxy.metering import Meter
 from passgate.proxy.priced import note_taken
 from passgate.proxy.refusals import nonce_line
+from passgate.proxy.remembering import consult, count
+from passgate.proxy.rewriting import judged_again, without_digests
 from passgate.proxy.steps import Answer, Forward, NeedBody, Step, Wait
 from passgate.record import Record
 
@@ -109,6 +111,14 @@ class Case:
         self.plan = plan
         if plan.needs_body and plan.refusal is None:
             return NeedBody(world.judged_body_bytes)
+        if plan.findings:
+            plan = self.plan = judged_again(
+                plan,
+                request,
+                lambda: decide(request, world.policy, self.trust, self.now, enforcer.cache),
+            )
+        if plan.watches or plan.recalls:
+            consult(plan, enforcer.ledger, enforcer.paces, self.now)
         record = self._record
         describe(record, plan, world.policy, request, self._wire.client_certificate)
         refusal = conclude(plan, None).refusal
@@ -117,9 +127,12 @@ class Case:
             return enforcer.refuse(refusal, record)
         if not enforcer.log.healthy:
             return self._without_record(plan)
-        if not plan.charges and plan.once is None:
+        charges = plan.charges
+        if plan.marks:
+            charges = record.charges = charges + plan.marks
+        if not charges and plan.once is None:
             return self._allowed(None)
-        taken = enforcer.ledger.reserve(plan.charges, self.now, plan.once)
+        taken = enforcer.ledger.reserve(charges, self.now, plan.once)
         # The answer of nearly every request first: asking an abstract class is slow.
         if type(taken) is Reservation:
             return self._allowed(taken)
@@ -185,6 +198,10 @@ class Case:
             if balance.remaining < balance.charge.amount:
                 return refusal_for(balance.charge, balance.reset_s)
         return None
+
+    def consult(self, plan: Plan) -> None:
+        """Puts into a plan that was explained what memory holds against it."""
+        consult(plan, self._enforcer.ledger, self._enforcer.paces, self.now)
 
     def take_question(
         self, passport: Passport | None, proven: Proven | None = None
@@ -348,7 +365,7 @@ class Case:
         assert request is not None
         readable = self.world.allow_reads and request.method in _SAFE_METHODS
         enforcer.log.count_unrecorded()
-        if not readable or plan.charges:
+        if not readable or plan.charges or plan.marks:
             # What is charged is never passed unrecorded: the counters are a fold over the log.
             return enforcer.log_unavailable(self._record)
         self._record.decision = "allow"
@@ -381,7 +398,12 @@ class Case:
             answer_lines += self._next_nonce()
         if reservation is not None:
             answer_lines += allowance_lines(self._enforcer.ledger.left(reservation))
+        if plan.watches:
+            count(plan, self._enforcer.paces, self.now)
         sorted_headers = request.sorted
+        forward_lines = sorted_headers.forward
+        if plan.findings and plan.findings[0].body is not None:
+            forward_lines = without_digests(forward_lines)
         head = b"".join(
             (
                 request.method.encode(),
@@ -390,7 +412,7 @@ class Case:
                 b" HTTP/1.1\r\nHost: ",
                 sorted_headers.host or b"",
                 b"\r\n",
-                sorted_headers.forward,
+                forward_lines,
                 identity,
                 b"X-Passport-Decision-Id: ",
                 decision_id,
@@ -407,6 +429,7 @@ class Case:
             self.now.boot,
             record.enforced,
             plan.route is not None and plan.route.cost_from_upstream,
+            plan.bounds,
         )
 
     def _next_nonce(self) -> bytes:

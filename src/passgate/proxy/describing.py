@@ -6,6 +6,7 @@ from passgate.core.decision import Plan
 from passgate.core.policy import Policy
 from passgate.core.request import Request
 from passgate.proxy.priced import note_fee
+from passgate.proxy.rewriting import told
 from passgate.record import Record
 
 _MAX_CONTENT_TYPE: Final = 256
@@ -67,6 +68,8 @@ def describe(
         facts["content_type"] = content_type[:_MAX_CONTENT_TYPE].decode("latin-1")
     if request.body is not None:
         facts["body_bytes"] = len(request.body)
+    if plan.findings:
+        facts["personal_data"] = told(plan.findings)
     if certificate:
         facts["client_certificate"] = certificate
     record.facts = facts

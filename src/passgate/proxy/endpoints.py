@@ -221,6 +221,7 @@ def _dry_run(case: "Case", asked: DryRun, proven: bool) -> dict[str, Any]:
         proven=proven,
     )
     plan = found.plan
+    case.consult(plan)
     passes = plan.refusal is None and plan.hold is None
     short = case.shortfall(plan.charges) if passes else None
     decided = conclude(plan, short)

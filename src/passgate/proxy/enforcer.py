@@ -8,10 +8,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from passgate.clock import Clock
+from passgate.core.constraints.data import REQUEST_TOO_LONG, RESPONSE_TOO_LONG
 from passgate.core.instant import Instant
 from passgate.core.reasons import Refusal
 from passgate.core.request import Wire
 from passgate.core.verified_cache import VerifiedCache
+from passgate.ledger.paces import Paces
 from passgate.ledger.protocol import Ledger, Reservation
 from passgate.log import FloodGate, Log
 from passgate.proxy.assertion import Assertions
@@ -53,6 +55,7 @@ class Enforcer:
         self.tally = tally
         self.clock = clock
         self.cache = VerifiedCache()
+        self.paces = Paces()
         self.ids = UlidSource("att_")
         self.inflight = 0
         self._tasks: set[asyncio.Future[None]] = set()
@@ -82,6 +85,14 @@ class Enforcer:
         retry = None if sent or code == "upgrade_unsupported" else 1
         refusal = Refusal(code, retry_after_s=retry)
         return self.render(refusal, forward.record, close=False)
+
+    def outgrown(self, forward: Forward, *, request: bool) -> Answer:
+        """The answer where a body turned out longer than a constraint allows; see `Enforcement`."""
+        refusal = REQUEST_TOO_LONG if request else RESPONSE_TOO_LONG
+        record = forward.record
+        record.reason_code = refusal.code
+        record.constraint = refusal.constraint
+        return self.render(refusal, record, close=request)
 
     def finished(
         self, forward: Forward, status: int, bytes_out: int, outcome: str, *, sent: bool

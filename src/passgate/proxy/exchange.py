@@ -8,6 +8,7 @@ a fault becomes a refusal, afterwards the client's connection is cut.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from passgate.core.constraints.base import UNBOUNDED
 from passgate.proxy.client_side import ClientSide
 from passgate.proxy.request_head import CHUNKED, RequestHead
 from passgate.proxy.response_head import ResponseHead
@@ -48,6 +49,8 @@ class Exchange:
         "_deadline",
         "_delivers",
         "_forward",
+        "_most_in",
+        "_most_out",
         "_plane",
         "_pool",
         "_request",
@@ -93,6 +96,9 @@ class Exchange:
         self._client_full = False
         self._upstream_full = False
         self._retried = False
+        bounds = forward.bounds
+        self._most_in = UNBOUNDED if bounds is None else bounds.request
+        self._most_out = UNBOUNDED if bounds is None else bounds.response
         self._sent = False
         self._acted = False
         self.over = False
@@ -104,6 +110,10 @@ class Exchange:
     def start(self) -> None:
         """Finds a connection and sends what there is to send."""
         plane = self._plane
+        body = self._body
+        if body is not None and len(body) > self._most_in:
+            self.refuse(plane.enforcement.outgrown(self._forward, request=True))
+            return
         upstream = self._pool.take(self)
         if upstream is not None:
             self._send(upstream)
@@ -156,6 +166,10 @@ class Exchange:
         assert upstream is not None
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._bytes_in += len(data)
+        if self._bytes_in > self._most_in:
+            self._bytes_in -= len(data)
+            self.refuse(self._plane.enforcement.outgrown(self._forward, request=True))
+            return
         if last:
             plane = self._plane
             self.request_sent = True
@@ -293,6 +307,8 @@ class Exchange:
         self._status = head.status
         if head.cost:
             self.cost_stated(head.cost)
+        if self._most_out < UNBOUNDED and self._too_long(head, data, whole=whole):
+            return
         self._bytes_out = len(data)
         if whole:
             # The connection may carry another exchange already: a client that does not keep up
@@ -310,9 +326,37 @@ class Exchange:
                 plane = self._plane
                 self._deadline = plane.now + plane.slack + plane.upstream.idle_timeout
 
+    def _too_long(self, head: ResponseHead, data: bytes, *, whole: bool) -> bool:
+        """Refuses an answer of which nothing has gone out yet, if it is longer than it may be."""
+        # What a head without a body says of its length is not about this answer.
+        length = len(data) if whole else max(head.length, len(data))
+        if length <= self._most_out:
+            return False
+        if whole:
+            self._upstream = None  # settled, and perhaps in use again
+        else:
+            self._drop_upstream()
+        answer = self._plane.enforcement.outgrown(self._forward, request=False)
+        self._status = answer.status
+        self._bytes_out = len(answer.body)
+        self._end("cut")
+        self._client.respond(answer)
+        return True
+
+    def _cut_short(self, surplus: int) -> None:
+        """More of an answer has come than may be: the client sees that it is not whole."""
+        self._bytes_out -= surplus
+        self._plane.enforcement.outgrown(self._forward, request=False)
+        self._drop_upstream()
+        self._end("cut")
+        self._client.cut()
+
     def answer_data(self, data: bytes) -> None:
         """More of the answer's body."""
         self._bytes_out += len(data)
+        if self._bytes_out > self._most_out:
+            self._cut_short(len(data))
+            return
         if not self._client_full:
             self._deadline = self._plane.now + self._plane.slack + self._plane.upstream.idle_timeout
         self._client.answer_goes_on(data)
@@ -321,6 +365,9 @@ class Exchange:
         """The last of the answer's body came, and its trailers."""
         self._upstream = None  # as for a whole answer: no longer this exchange's to pause
         self._bytes_out += len(data)
+        if self._bytes_out > self._most_out:
+            self._cut_short(len(data))
+            return
         if self._delivers:
             self._deadline = 0.0
         else:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from passgate.core.constraints.base import Bounds
 from passgate.core.request import Wire
 from passgate.ledger.protocol import Reservation
 from passgate.proxy.metering import Meter
@@ -30,8 +31,9 @@ class Forward:
     `answer_headers` are lines to put into the final answer. `body` is the judged body to send
     exactly as it is, or None where the body streams. `stated_cost` is what the upstream's answer
     says of its cost, as `stated_cost.also_stated` puts it together; `correctable` whether it may.
-    `meter` counts the minutes of what is priced so. `reservation`, `sent_at` (by the boot clock)
-    and `recorded` are the enforcer's own.
+    `meter` counts the minutes of what is priced so, `bounds` are the most bytes of both bodies,
+    None for any number. `reservation`, `sent_at` (by the boot clock) and `recorded` are the
+    enforcer's own.
     """
 
     head: bytes
@@ -44,6 +46,7 @@ class Forward:
     correctable: bool
     stated_cost: bytes
     meter: Meter | None
+    bounds: Bounds | None
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Forward:
         sent_at: float = 0.0,
         recorded: bool = True,
         correctable: bool = False,
+        bounds: Bounds | None = None,
     ) -> None:
         self.head = head
         self.answer_headers = answer_headers
@@ -66,6 +70,7 @@ class Forward:
         self.correctable = correctable
         self.stated_cost = b""
         self.meter: Meter | None = None
+        self.bounds = bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,10 @@ class Enforcement(Protocol):
 
     def upstream_failed(self, forward: Forward, code: str, *, sent: bool) -> Answer:
         """The answer when no usable response came; `sent`: at least one byte went upstream."""
+
+    def outgrown(self, forward: Forward, *, request: bool) -> Answer:
+        """The refusal where the request's body, or else the answer's, is longer than it may be;
+        noted on record, also for an answer that has begun and can only be cut."""
 
     def finished(
         self, forward: Forward, status: int, bytes_out: int, outcome: str, *, sent: bool

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from passgate.core.constraints.base import UNBOUNDED
 from passgate.proxy.steps import Forward
 from passgate.proxy.upstream_http1 import UpstreamConnection
 
@@ -31,6 +32,8 @@ class Tunnel:
         "_deadline",
         "_ended",
         "_forward",
+        "_most_in",
+        "_most_out",
         "_over",
         "_plane",
         "_unsent",
@@ -51,6 +54,9 @@ class Tunnel:
         self._client = client
         self._upstream = upstream
         self._ended = ended
+        bounds = forward.bounds
+        self._most_in = UNBOUNDED if bounds is None else bounds.request
+        self._most_out = UNBOUNDED if bounds is None else bounds.response
         self._bytes_in = 0
         self._bytes_out = 0
         self._unsent = _UNMEASURED
@@ -62,12 +68,20 @@ class Tunnel:
     def from_client(self, data: bytes) -> None:
         """Bytes for the upstream."""
         self._bytes_in += len(data)
+        if self._bytes_in > self._most_in:
+            self._bytes_in -= len(data)
+            self._outgrown(request=True)
+            return
         self._deadline = self._plane.now + self._plane.slack + self._plane.upstream.idle_timeout
         self._upstream.write(data)
 
     def from_upstream(self, data: bytes) -> None:
         """Bytes for the client."""
         self._bytes_out += len(data)
+        if self._bytes_out > self._most_out:
+            self._bytes_out -= len(data)
+            self._outgrown(request=False)
+            return
         self._deadline = self._plane.now + self._plane.slack + self._plane.upstream.idle_timeout
         self._client.write(data)
 
@@ -118,6 +132,12 @@ class Tunnel:
     def cut(self) -> None:
         """Ends at once on the gate's own account."""
         self._end("cut")
+
+    def _outgrown(self, *, request: bool) -> None:
+        """More bytes have come one way than may be: nothing of them goes on."""
+        if not self._over:
+            self._plane.enforcement.outgrown(self._forward, request=request)
+            self._end("cut")
 
     def sweep(self, now: float, judge: bool) -> None:
         """Called every tick, as for an exchange."""

@@ -202,3 +202,16 @@ def test_a_dry_run_without_a_price_gets_that_of_the_terms() -> None:
     found = scene.explain(**asked, priced=False).plan
     assert found.facts == Facts(5, vendor="x", currency="EUR", minute_cents=2, free_calls=9)
     assert [charge.kind for charge in found.charges] == ["free"]
+
+
+def test_what_memory_decides_is_open() -> None:
+    """A pace is the running gate's to know: nothing is refused, and nothing promised."""
+    scene = Scene(gate_constraints={"core:safety:anomaly_suspend": True})
+
+    found = scene.explain()
+
+    assert found.checks[14] == Checked(
+        15, "approval", "open", detail="depends on what the gate remembers"
+    )
+    assert len(found.plan.watches) == 1
+    assert found.plan == scene.decide()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from passgate.core.instant import Instant
+from passgate.core.judged_body import judge_body
+from passgate.core.personal_data import Personal, examine
 from passgate.core.reasons import Refusal
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ class Context:
     None and "" where none was presented.
     """
 
-    __slots__ = ("action", "agent", "facts", "issued_at", "issuer", "now", "request")
+    __slots__ = ("_body", "action", "agent", "facts", "issued_at", "issuer", "now", "request")
 
     def __init__(
         self,
@@ -128,6 +130,25 @@ class Context:
         self.issuer = issuer
         self.agent = agent
         self.issued_at = issued_at
+        self._body: tuple[Any, Personal] | Refusal | None = None
+
+    def examined(self) -> "tuple[Any, Personal] | Refusal":
+        """The body's JSON value, and the personal data in it and in the facts; looked at once.
+
+        Without a body the value is None. Refuses a body that cannot be judged, as `judge_body`.
+        """
+        if self._body is None:
+            self._body = self._examine()
+        return self._body
+
+    def _examine(self) -> "tuple[Any, Personal] | Refusal":
+        facts = self.facts
+        texts = tuple([text for text in (facts.vendor, facts.domain, facts.resource) if text])
+        body = self.request.body
+        document = judge_body(body, self.request.sorted) if body else None
+        if isinstance(document, Refusal):
+            return document
+        return document, examine(document, texts)
 
 
 @dataclass(frozen=True, slots=True)

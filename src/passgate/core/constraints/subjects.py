@@ -35,6 +35,11 @@ def subject_of_agent(issuer: str, agent: str) -> str:
     return _subject("agent", issuer, agent)
 
 
+def subject_of_counterparty(issuer: str, agent: str, kind: str, name: str) -> str:
+    """Whom it says an agent has dealt with: `kind` is `vendor` or `domain`."""
+    return _subject("counterparty", issuer, agent, kind, name)
+
+
 def subject_of_address(address: str, action: str = "") -> str:
     """Who is counted where nobody is identified: a client address, for one action or for all.
 

@@ -14,8 +14,15 @@ from passgate.core.constraints import (
     problems,
     refusal_for,
 )
-from passgate.core.constraints.base import NO_CONSTRAINTS, Charge
-from passgate.core.constraints.subjects import subject_of_passport
+from passgate.core.constraints.base import (
+    NO_CONSTRAINTS,
+    UNBOUNDED,
+    Bounds,
+    Charge,
+    Recall,
+)
+from passgate.core.constraints.data import RESPONSE_TOO_LONG
+from passgate.core.constraints.subjects import subject_of_counterparty, subject_of_passport
 from passgate.core.facts import Facts
 from passgate.core.header_rules import header_rules
 from passgate.core.instant import Instant
@@ -23,6 +30,7 @@ from passgate.core.reasons import REASONS
 from passgate.core.request import Request, RequestRules, Wire, canonical_request
 from passgate.core.rfc3339 import parse_instant
 from passgate.core.trust import Issuer, KeySet
+from passgate.proxy.rewriting import told
 from passgate.testing import revocations
 
 VECTORS: dict[str, list[dict[str, Any]]] = json.loads(
@@ -45,11 +53,31 @@ def a_request(
     target: str = "/v1/search",
     host: str = "api.example",
     client: str = "192.0.2.1",
+    content_type: str | None = None,
+    content_length: int | None = None,
+    chunked: bool = False,
+    upgrade: str = "",
+    body: str | None = None,
 ) -> Request:
-    """A request as the gate itself reads it from the wire."""
-    wire = Wire(method, target.encode(), [(b"Host", host.encode())], client)
-    request = canonical_request(wire, RULES)
+    """A request as the gate itself reads it from the wire, and its body where that was read."""
+    headers = [(b"Host", host.encode())]
+    if body is not None and content_type is None:
+        content_type = "application/json"
+    if content_type is not None:
+        headers.append((b"Content-Type", content_type.encode()))
+    if body is not None and not chunked:
+        content_length = len(body.encode())
+    if content_length is not None:
+        headers.append((b"Content-Length", b"%d" % content_length))
+    if chunked:
+        headers.append((b"Transfer-Encoding", b"chunked"))
+    if upgrade:
+        headers += [(b"Connection", b"Upgrade"), (b"Upgrade", upgrade.encode())]
+    request = canonical_request(Wire(method, target.encode(), headers, client), RULES)
     assert isinstance(request, Request), request
+    request.body = b"" if body is None else body.encode()
+    if body is None and (content_length or chunked):
+        request.body = None
     return request
 
 
@@ -114,8 +142,18 @@ def outcome(vector: dict[str, Any]) -> str:
     if found.refusal is not None:
         assert found.charges == ()
         return found.refusal.code
-    if found.holds:
+    if "found" in vector:
+        assert (told(found.findings) if found.findings else "") == vector["found"]
+    if found.holds or any(unknown(recall, vector) for recall in found.recalls):
         return "hold"
+    compiled = compile_owed(owed)
+    if any(watch.exceeded(**vector["pace"]) for watch in compiled.watches):
+        return "hold"
+    bounds = compiled.bounds
+    if "bounds" in vector:
+        assert bounds == Bounds(*[UNBOUNDED if n is None else n for n in vector["bounds"]])
+    if bounds is not None and vector.get("answered", 0) > bounds.response:
+        return RESPONSE_TOO_LONG.code
     used = vector.get("used", {})
     if "used" in vector:
         assert {counter_of(charge) for charge in found.charges} == set(used)
@@ -123,6 +161,15 @@ def outcome(vector: dict[str, Any]) -> str:
         if used[counter_of(charge)] + charge.amount > charge.limit:
             return refusal_for(charge, None).code
     return "allow"
+
+
+def unknown(recall: Recall, vector: dict[str, Any]) -> bool:
+    """Whether the agent has not dealt with any of these before."""
+    known = {
+        f"total/total/{subject_of_counterparty('iss_lab', 'agent_1', *each.split('|'))}"
+        for each in vector.get("known", ())
+    }
+    return any(mark.counter not in known for mark in recall.marks)
 
 
 @pytest.mark.parametrize(("key", "vector"), CASES)
@@ -164,8 +211,10 @@ def test_every_vector_is_for_a_constraint() -> None:
 )
 def test_merging_forgets_nothing(key: str, vector: dict[str, Any]) -> None:
     """A merged set refuses or holds whatever one of the merged sets refuses or holds alone."""
+    told_of_all = {"found", "bounds"}
+    common = {name: said for name, said in vector.items() if name not in told_of_all}
     alone = [
-        outcome({**vector, "constraints": [each]} | _all_counters(each, vector))
+        outcome({**common, "constraints": [each]} | _all_counters(each, vector))
         for each in vector["constraints"]
     ]
 

@@ -355,3 +355,15 @@ def test_a_pace_is_exceeded_strictly(recent: int, before: int, over_s: int, too_
     watch = Watch("x:watch", PASSPORT, 3, 300, 1800)
 
     assert watch.exceeded(recent, before, over_s) is too_fast
+
+
+def test_a_body_is_looked_at_once_for_all_who_ask() -> None:
+    """Rules of several origins see the same findings."""
+    export = {"core:data:no_pii_export": True, "core:data:pii_mode": "redact"}
+    plan = compiled((PASSPORT, export), (AGENT, {"core:data:pii_mode": "log_only"}))
+
+    found = evaluated(plan, asked("POST", body=b"[1]", content_type=b"application/json"))
+
+    assert plan.judges_body
+    assert (found.refusal, found.findings) == (None, ())
+    assert [said for _, said in found.results] == ["allow"] * 3

@@ -35,13 +35,6 @@ def test_unknown_keys_come_out_sorted() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "core:safety:anomaly_suspend",
-        "core:approval:new_counterparty",
-        "core:data:no_pii_export",
-        "core:data:pii_mode",
-        "core:data:max_request_bytes",
-        "core:data:max_response_bytes",
-        "core:data:content_types",
         "max_per_action_cost",
         "rate_limit_per_minute",
         "allowed_domains",
