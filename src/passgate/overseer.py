@@ -10,6 +10,7 @@ from passgate.core.instant import Instant
 from passgate.core.kills import KINDS, Kill, Kills
 from passgate.core.policy import DENY
 from passgate.log import newest_lines
+from passgate.usage import known_of, on_record, usage_of
 
 if TYPE_CHECKING:
     from passgate.gate import Gate
@@ -219,6 +220,25 @@ class Overseer:
         """See `Operations.lift`."""
         return await self._gate.switch.lift(name, by)
 
+    async def usage(self, agent: str, issuer: str) -> dict[str, Any]:
+        """See `Operations.usage`; `complete` says that all of the log was read for passports."""
+        gate = self._gate
+        trust, policy = gate.keeper.trust, gate.enforcer.world.policy
+        if issuer and issuer not in trust.issuers:
+            raise LookupError(f"no issuer {issuer} is configured")
+        directory = gate.config.gate.data_dir / "log"
+        recorded, complete = await asyncio.to_thread(on_record, directory, agent)
+        known = [known_of(each) for each in gate.enforcer.cache.of_agent(agent)] + recorded
+        names = {issuer} if issuer else {each.issuer for each in known} & trust.issuers.keys()
+        if not names:
+            raise LookupError("no passport of this agent is known here; name its issuer")
+        now = gate.clock()
+        found = [
+            usage_of(agent, trust.issuers[name], known, policy, gate.ledger, now)
+            for name in sorted(names)
+        ]
+        return {"agent": agent, "complete": complete, "usage": found}
+
     async def records(self, query: RecordQuery) -> list[dict[str, Any]]:
         """The newest matching lines; read in a thread, for the log may be large."""
         directory = self._gate.config.gate.data_dir / "log"
@@ -253,6 +273,10 @@ class Overseer:
                 (row["issuer"],): row["unknown_kids"] for row in rows if row["kind"] == "keys"
             },
             **self._upstream_measurements(),
+            "passgate_clock_skew_seconds": {
+                (issuer,): round(gate.tally.lead_of(issuer, now), 3)
+                for issuer in gate.keeper.trust.issuers
+            },
             "passgate_kills": _by_kind(gate.keeper.trust.kills),
             **self._ledger_measurements(),
             "passgate_log_lines_total": log.size,

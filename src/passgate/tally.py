@@ -17,6 +17,8 @@ BOUNDS: Final[tuple[float, ...]] = (
 """Upper bounds of the time buckets, in seconds: from a cached decision to a slow upstream."""
 
 _MAX_ACTIONS: Final = 1000
+_MAX_ISSUERS: Final = 1000
+_LEAD_S: Final = 600.0  # how long an issuer's lead is remembered
 
 
 class Histogram:
@@ -48,6 +50,7 @@ class Tally:
         self.upstream_seconds = Histogram()
         self.request_seconds = Histogram()
         self._actions: set[str] = set()
+        self._leads: dict[str, tuple[float, float]] = {}
 
     def decided(self, record: Record) -> None:
         """Counts one decision under its bounded labels."""
@@ -61,6 +64,21 @@ class Tally:
         key = (record.decision, record.reason_code, action)
         requests = self.requests
         requests[key] = requests.get(key, 0) + 1
+        passport = record.passport
+        if passport is not None and passport.issued_at > record.at.wall:
+            self._ahead(passport.issuer, passport.issued_at - record.at.wall, record.at.wall)
+
+    def lead_of(self, issuer: str, wall: float) -> float:
+        """How far, in seconds, an issuer's passports were dated ahead of the gate's clock, at most,
+        in the ten minutes before `wall`; 0 where none was.
+        """
+        lead, seen_at = self._leads.get(issuer, (0.0, 0.0))
+        return lead if wall - seen_at <= _LEAD_S else 0.0
+
+    def _ahead(self, issuer: str, lead: float, wall: float) -> None:
+        room = len(self._leads) < _MAX_ISSUERS or issuer in self._leads
+        if room and lead >= self.lead_of(issuer, wall):
+            self._leads[issuer] = (lead, wall)
 
     def settled(self, cents: int, fee_basis_points: int) -> None:
         """Adds up what a request has cost in the end, and the platform's fee on it."""

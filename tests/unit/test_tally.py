@@ -4,8 +4,12 @@ import pytest
 
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
+from passgate.core.passport import Passport
+from passgate.core.trust import Trust
+from passgate.core.verification import Acceptance, verify
 from passgate.record import Record
 from passgate.tally import BOUNDS, Histogram, Tally
+from passgate.testing import TestIssuer
 
 
 def record(route: str, decision: str = "allow", reason: str = "") -> Record:
@@ -75,3 +79,39 @@ def test_an_observation_falls_into_its_bucket(seconds: float, bucket: int) -> No
 def test_bounds_only_grow() -> None:
     """Otherwise the search among them would be wrong."""
     assert list(BOUNDS) == sorted(set(BOUNDS))
+
+
+def of_issuer(issuer: str, ahead_s: float, wall: float) -> Record:
+    """A decision at `wall` about a passport that is dated so far ahead of it."""
+    minted = TestIssuer(issuer)
+    at = Instant(wall, wall)
+    token = minted.mint(now=wall + ahead_s)
+    passport = verify(token, Trust({issuer: minted.trusted(at)}), Acceptance())
+    assert isinstance(passport, Passport)
+    return Record("att_1", at, decision="allow", route="a", passport=passport)
+
+
+def test_how_far_an_issuer_runs_ahead_is_remembered_for_a_while() -> None:
+    """The most of ten minutes; who is behind, or has no passport at all, is not ahead."""
+    tally, now = Tally(), 1_800_000_000.0
+    for issuer, ahead_s in (("iss_a", 4), ("iss_a", 9), ("iss_a", 2), ("iss_b", -5)):
+        tally.decided(of_issuer(issuer, ahead_s, now))
+    tally.decided(record("a"))
+
+    assert tally.lead_of("iss_a", now) == 9
+    assert tally.lead_of("iss_a", now + 600) == 9
+    assert tally.lead_of("iss_a", now + 601) == 0
+    assert tally.lead_of("iss_b", now) == tally.lead_of("iss_c", now) == 0
+    tally.decided(of_issuer("iss_a", 3, now + 601))
+    assert tally.lead_of("iss_a", now + 602) == 3
+
+
+def test_issuers_that_run_ahead_are_bounded() -> None:
+    """Whoever invents issuers fills no memory, and those that are known go on being seen."""
+    tally, now = Tally(), 1_800_000_000.0
+    tally._leads = {f"iss_{number}": (1.0, now) for number in range(1000)}
+    tally.decided(of_issuer("iss_new", 9, now))
+    tally.decided(of_issuer("iss_7", 9, now))
+
+    assert len(tally._leads) == 1000
+    assert (tally.lead_of("iss_new", now), tally.lead_of("iss_7", now)) == (0, 9)

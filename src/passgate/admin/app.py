@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from passgate.admin.agents import AGENT_ROLES, AgentsApi
 from passgate.admin.kills import KILL_ROLES, KillsApi
 from passgate.admin.metrics import metrics_text
 from passgate.admin.operations import Operations, RecordQuery
@@ -20,6 +21,7 @@ _ROUTE_ROLES: Mapping[tuple[str, str], str] = {
     ("GET", "/api/trust"): "viewer",
     ("GET", "/api/records"): "viewer",
     ("POST", "/api/reload"): "admin",
+    **AGENT_ROLES,
     **KILL_ROLES,
 }
 _MAX_RECORDS = 1000
@@ -48,6 +50,7 @@ def make_app(
     app.router.add_get("/api/trust", admin.trust)
     app.router.add_get("/api/records", admin.records)
     app.router.add_post("/api/reload", admin.reload)
+    AgentsApi(operations, _problem).add_to(app.router)
     KillsApi(operations, admin.name_of, _problem).add_to(app.router)
     return app
 

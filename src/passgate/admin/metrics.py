@@ -57,6 +57,9 @@ METRICS = (
     MetricRow("passgate_settled_cents_total", "counter", (), "What requests cost in the end."),
     MetricRow("passgate_platform_fee_cents_total", "counter", (), "The platform's fees on that."),
     MetricRow("passgate_checks_total", "counter", (), "Dry runs answered by `POST /check`."),
+    MetricRow("passgate_clock_skew_seconds", "gauge", ("issuer",),
+              "Seconds by which `iat` of an issuer's passports lay ahead of the gate's clock, the "
+              "most of the last ten minutes; beyond `passport.clock_skew` they are refused."),
     MetricRow("passgate_kills", "gauge", ("kind",),
               "What the operator has stopped and not lifted: agents, passports, actions, issuers, "
               "and 1 for `all` while everything is stopped."),

@@ -67,5 +67,11 @@ class Operations(Measured, Protocol):
     async def lift(self, name: str, by: str) -> Kill:
         """Lift a kill, as `KillSwitch.lift` does and raises."""
 
+    async def usage(self, agent: str, issuer: str) -> dict[str, Any]:
+        """What an agent has used, of one issuer or ("") of each that has such an agent.
+
+        Raises `LookupError` where the gate knows of none.
+        """
+
     async def reload(self) -> Reloaded:
         """Read the configuration again: all of it comes into force, or nothing does."""

@@ -41,6 +41,10 @@ class VerifiedCache:
             self._entries.move_to_end(digest)
         return passport
 
+    def of_agent(self, agent: str) -> list[Passport]:
+        """The passports of this agent that are kept, whoever issued them."""
+        return [passport for passport in self._entries.values() if passport.agent == agent]
+
     def keep(self, passport: Passport) -> None:
         """Remember `passport` by its digest."""
         entries = self._entries

@@ -1,6 +1,7 @@
 """The admin listener of a real process: health, metrics, trust, records, reload."""
 
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -188,3 +189,33 @@ def test_a_page_that_rebound_its_name_learns_nothing(gate: RunningGate) -> None:
     for path in ("/metrics", "/readyz", "/api/trust"):
         answer = gate.admin("GET", path, ADMIN_TOKEN, Host="evil.example")
         assert answer.status == 421
+
+
+def test_what_an_agent_has_used_is_told(gate: RunningGate) -> None:
+    """Its counters by issuer; 404 for an agent or an issuer that nobody has seen."""
+    passport = mint(
+        issuer=gate.issuer,
+        agent="spender",
+        permissions=["api:*"],
+        constraints={"core:cost:max_cumulative": 500},
+    )
+    assert gate.request("POST", "/v1/export", passport).status == 200
+    told = gate.admin("GET", "/api/agents/spender/usage", ADMIN_TOKEN).json
+
+    assert (told["agent"], told["complete"]) == ("spender", True)
+    (entry,) = told["usage"]
+    (row,) = entry["counters"]
+    assert (entry["issuer"], len(entry["passports"])) == (gate.issuer.id, 1)
+    assert (row["used"], row["remaining"], row["limit"]) == (50, 450, 500)
+    for path in ("nobody/usage", "spender/usage?issuer=iss_nobody"):
+        assert gate.admin("GET", f"/api/agents/{path}", ADMIN_TOKEN).status == 404
+    named = gate.admin("GET", f"/api/agents/nobody/usage?issuer={gate.issuer.id}", ADMIN_TOKEN)
+    assert named.json["usage"] == [{"issuer": gate.issuer.id, "passports": [], "counters": []}]
+
+
+def test_an_issuer_that_runs_ahead_is_measured(gate: RunningGate) -> None:
+    """By the passports that it dates ahead of the gate's clock."""
+    assert counted(gate, "passgate_clock_skew_seconds", issuer=gate.issuer.id) < 2
+    ahead = gate.issuer.mint(now=time.time() + 20)
+    assert gate.request("GET", "/v1/search", ahead).status == 200
+    assert 15 < counted(gate, "passgate_clock_skew_seconds", issuer=gate.issuer.id) <= 20

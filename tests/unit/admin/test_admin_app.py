@@ -58,6 +58,11 @@ class Desk:
         self.reloads += 1
         return Reloaded(self.problems, ("gate.yaml:3: odd",))
 
+    async def usage(self, agent: str, issuer: str) -> dict[str, Any]:
+        if agent == "nobody":
+            raise LookupError("no passport of this agent is known here")
+        return {"agent": agent, "issuer": issuer}
+
     def kills(self) -> tuple[Kill, ...]:
         return tuple(self.stopped)
 
@@ -99,6 +104,7 @@ class Desk:
             "passgate_upstream_ejections_total": 1,
             "passgate_upstream_retries_total": {("address",): 2, ("connection",): 1},
             "passgate_upstream_resolution_failures_total": 0,
+            "passgate_clock_skew_seconds": {("iss_lab",): 4.5},
             "passgate_kills": {("agent",): 2, ("all",): 0},
             "passgate_ledger_up": 1,
             "passgate_ledger_gates": 2,
