@@ -206,7 +206,7 @@ def _about(gate_id: str, published: "Published") -> dict[str, Any]:
         "published_at": published.published_at,
         "signing_key_id": published.key_id,
         "has_breaking_changes": published.has_breaking_changes,
-        "changes": list(published.changes),
+        "changes": published.changes,
         "pin": {gate_id: pin},
     }
 
