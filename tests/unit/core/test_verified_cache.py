@@ -61,3 +61,13 @@ def test_large_credentials_take_the_room_of_many() -> None:
     assert len(cache) == 2
     cache.keep(passport(4, 1001))
     assert len(cache) == 0
+
+
+def test_an_agents_passports_are_found_by_its_name() -> None:
+    """All that are kept, and no other agent's."""
+    cache = VerifiedCache()
+    for kept in (ONE, TWO, _verified({"sub": "agent-8"})):
+        cache.keep(kept)
+
+    assert cache.of_agent("agent-7") == [ONE, TWO]
+    assert cache.of_agent("agent-9") == []
