@@ -32,8 +32,6 @@ The examples are lines that a log wrote, with every value made up but its form.
 Every line but a `checkpoint` has `kind`, `seq` (its number, from 0), `time` (RFC 3339 in UTC, with milliseconds) and `v` (1).
 A field in *italics* is left out where it has no value.
 
-`hold` and `approval` are reserved for versions in which people decide holds; this one writes neither.
-
 The copy on standard output (`audit.stdout`) leaves lines out when its reader is too slow; a line of kind `suppressed` with `reason` `stdout_slow` then has their `count`. The log itself has them all.
 """
 
@@ -56,6 +54,19 @@ class Kind(NamedTuple):
 
 
 _GATE = Field("gate_id", "text", "`gate.id`.")
+
+_OF_A_HOLD = (
+    Field("action", "text", "The action that the request is.", always=False),
+    Field("agent_id", "text", "Whose request it is.", always=False),
+    Field("cost_cents", "integer", "What it costs.", always=False),
+    Field("decision_id", "text", "That of the request that opened it.", always=False),
+    _GATE,
+    Field("hold_id", "text", "`appr_` and a ULID; refusals carry it too."),
+    Field("issuer", "text", "`iss` of its passport.", always=False),
+    Field("method", "text", "The method.", always=False),
+    Field("passport_id", "text", "`jti` of its passport.", always=False),
+    Field("target", "text", "The judged path, redacted as its route says.", always=False),
+)
 
 KINDS = (
     Kind(
@@ -100,7 +111,7 @@ KINDS = (
             Field(
                 "facts",
                 "object",
-                "What the route declares and was read: `route`, `amount`, `currency`, `vendor`, `resource`, `domain`, `content_type`, `body_bytes`; where the catalog states a platform fee, `platform_fee_cents` on `cost_cents` and `platform_fee_recipient`; `client_certificate`, the name in the verified certificate of the connection's client; `terms`, the hash of the catalog whose terms count, where the passport is pinned to an older one.",
+                "What the route declares and was read: `route`, `amount`, `currency`, `vendor`, `resource`, `domain`, `content_type`, `body_bytes`; where the catalog states a platform fee, `platform_fee_cents` on `cost_cents` and `platform_fee_recipient`; `hold` and `approver`, where a person had to decide; `client_certificate`, the name in the verified certificate of the connection's client; `terms`, the hash of the catalog whose terms count, where the passport is pinned to an older one.",
                 always=False,
             ),
             _GATE,
@@ -206,6 +217,46 @@ KINDS = (
             Field("decision_id", "text", "That of the decision."),
             _GATE,
             Field("minute", "integer", "Its number; the first is charged by the decision."),
+        ),
+    ),
+    Kind(
+        "hold",
+        "A request began to wait for a person, or the hold is over, or was found again by a start.",
+        (
+            *_OF_A_HOLD,
+            Field("approver", "text", "Found again: who has approved it before.", always=False),
+            Field(
+                "charges",
+                "list of `{amount, counter}`",
+                "What is reserved for it from here on, in the place of what was.",
+                always=False,
+            ),
+            Field("constraint", "text", "The constraint that holds it.", always=False),
+            Field("decision", "text", "`request_hold`, where it opens.", always=False),
+            Field("expires_at", "integer", "When it is denied by itself.", always=False),
+            Field("released", "true or false", "What was reserved is given back.", always=False),
+            Field("restored", "true or false", "A start found it in the book.", always=False),
+            Field(
+                "state",
+                "text",
+                "`pending`; `approved`; `used`; `lapsed`, its approval was not used in time; `failed`, it could not be put on disk; `lost`, a start found it reserved and not in the book.",
+            ),
+        ),
+    ),
+    Kind(
+        "approval",
+        "Somebody decided about a hold, or time did. It stands before the request that it lets pass.",
+        (
+            *_OF_A_HOLD,
+            Field(
+                "approver",
+                "text",
+                "Who decided: the name of an admin token; none where nobody did in time.",
+                always=False,
+            ),
+            Field("decision", "text", "`approved` or `denied`."),
+            Field("reason", "text", "Why.", always=False),
+            Field("released", "true or false", "What was reserved is given back.", always=False),
         ),
     ),
     Kind(
@@ -448,6 +499,30 @@ async def _write_example(log: Log, clock: ManualClock) -> None:
             "minute": 2,
         },
     )
+    held = {
+        "action": "api:export",
+        "agent_id": "agent_7",
+        "cost_cents": 1500,
+        "decision_id": "att_01KWFAKE000000000000000003",
+        "hold_id": "appr_01KWFAKE000000000000000004",
+        "issuer": "iss_lab",
+        "method": "POST",
+        "passport_id": passport.id,
+        "target": "/v1/export",
+    }
+    log.append_event(
+        "hold",
+        {
+            **held,
+            "charges": [{"amount": 1500, "counter": spend}],
+            "constraint": "core:cost:approval_threshold",
+            "decision": "request_hold",
+            "expires_at": int(clock().wall) + 300,
+            "state": "pending",
+        },
+    )
+    approval = {"approver": "ann", "decision": "approved", "reason": "ordered by phone"}
+    log.append_event("approval", {**held, **approval})
     floods = FloodGate(1, log)
     floods.refused("192.0.2.9", clock())
     for _ in range(40):

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from passgate.admin.app import make_app
 from passgate.admin.operations import Reloaded
+from passgate.approvals import Approvals, Book
 from passgate.clock import Clock, system_clock
 from passgate.config import Config, LoadedConfig, load_config, needs_restart
 from passgate.errors import ConfigError, PassgateError
@@ -26,6 +27,7 @@ from passgate.proxy.world import World
 from passgate.settings import (
     Offer,
     admin_tokens,
+    approval_settings,
     awaited_files,
     issuer_settings,
     ledger_settings,
@@ -55,6 +57,7 @@ class Gate:
     log: Log
     ledger: StandingLedger
     keeper: Keeper
+    approvals: Approvals
     enforcer: Enforcer
     proxy: Proxy
     switch: KillSwitch
@@ -139,6 +142,17 @@ class Gate:
         rooms.push_async_callback(self.keeper.close)
         await self.keeper.start()
 
+        self.approvals = Approvals(
+            Book(data_dir / "holds.db"),
+            self.ledger,
+            self.log,
+            self.clock,
+            config.gate.id,
+            approval_settings(config),
+        )
+        await self.approvals.start()
+        rooms.push_async_callback(self.approvals.stop)
+
         floods = FloodGate(config.limits.refusals_per_second, self.log)
         key_since = int((data_dir / "gate.key").stat().st_mtime)
         endpoints = Endpoints(config.agent.prefix, key.public_key, self.log, key_since)
@@ -150,6 +164,7 @@ class Gate:
             floods=floods,
             endpoints=endpoints,
             assertions=Assertions(config.gate.id, key),
+            approvals=self.approvals,
             tally=self.tally,
             clock=self.clock,
         )
@@ -203,6 +218,7 @@ class Gate:
         await self._rooms.aclose()
 
     async def _drain(self) -> None:
+        self.approvals.drain()
         await self.proxy.drain(self.config.limits.drain_timeout_s)
 
     async def reload(self) -> Reloaded:
@@ -223,6 +239,7 @@ class Gate:
                 _logger.warning("reload_refused", problems=problems)
                 return Reloaded(problems)
             self.log.adopt(log_settings(loaded.config))
+            self.approvals.adopt(approval_settings(loaded.config))
             self.config = loaded.config
             self._follow(loaded.config, offer)
             self.loaded_at = self.clock()
@@ -285,6 +302,8 @@ class Gate:
         log = self.log.status()
         now["log"] = "" if log.healthy else log.error
         now["ledger"] = self.ledger.trouble
+        now["holds"] = self.approvals.trouble
+        now["webhook"] = self.approvals.courier.trouble
         shared = self.ledger.shared
         if shared is not None:
             now["shared ledger"] = shared.error

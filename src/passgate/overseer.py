@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from passgate.admin.operations import Readiness, RecordQuery, Reloaded, Stopped
+from passgate.approvals.desk import NotDecided
 from passgate.core.constraints.patterns import forbid, forbidden_patterns
 from passgate.core.instant import Instant
 from passgate.core.kills import KINDS, Kill, Kills
@@ -76,6 +77,12 @@ class Overseer:
                 ),
             },
             *self._shared_ledger(now),
+            {
+                "name": "holds",
+                "ok": True,
+                "pending": gate.approvals.counts()["pending"],
+                "warning": gate.approvals.trouble or gate.approvals.courier.trouble,
+            },
             {
                 "name": "configuration",
                 "ok": True,
@@ -244,6 +251,29 @@ class Overseer:
         directory = self._gate.config.gate.data_dir / "log"
         return await asyncio.to_thread(_matching, directory, query)
 
+    def holds(self, state: str) -> list[dict[str, Any]]:
+        """What is held or remembered, in one state or in all."""
+        held = self._gate.approvals.listed(self._gate.clock())
+        return [each.shown() for each in held if state in ("", each.state)]
+
+    def hold(self, hold_id: str) -> dict[str, Any] | None:
+        """One hold with what the person who decides sees of it."""
+        held = self._gate.approvals.known(hold_id, self._gate.clock())
+        return None if held is None else held.shown()
+
+    async def decide_hold(
+        self, hold_id: str, *, approve: bool, approver: str, reason: str
+    ) -> dict[str, Any] | NotDecided:
+        """A person's word on a hold; see `Approvals.decide`."""
+        held = await self._gate.approvals.decide(
+            hold_id, approve=approve, approver=approver, reason=reason
+        )
+        return held if isinstance(held, NotDecided) else held.shown()
+
+    def letters(self) -> list[dict[str, Any]]:
+        """Events that the webhook has not taken."""
+        return self._gate.approvals.courier.letters()
+
     def measurements(self) -> dict[str, Any]:
         """What is read at the moment of a scrape rather than counted along the way."""
         gate = self._gate
@@ -279,6 +309,7 @@ class Overseer:
             },
             "passgate_kills": _by_kind(gate.keeper.trust.kills),
             **self._ledger_measurements(),
+            "passgate_holds": {(state,): count for state, count in gate.approvals.counts().items()},
             "passgate_log_lines_total": log.size,
             "passgate_log_commit_seconds": gate.commit_seconds,
             "passgate_log_gaps_total": log.gaps,

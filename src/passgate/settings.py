@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passgate.admin.app import Token
+from passgate.approvals import ApprovalSettings, WebhookSettings
 from passgate.catalog import (
     NO_SHELF,
     NO_VERSIONS,
@@ -133,6 +134,20 @@ def admin_tokens(config: Config) -> tuple[tuple[Token, ...], bytes | None]:
         Token(token.name, token.role, token.secret.value.encode()) for token in admin.tokens
     )
     return tokens, admin.metrics_token.value.encode() if admin.metrics_token else None
+
+
+def approval_settings(config: Config) -> ApprovalSettings:
+    """What is told about holds."""
+    approvals = config.approvals
+    webhook = approvals.webhook
+    return ApprovalSettings(
+        ttl_s=approvals.ttl_s,
+        grant_ttl_s=approvals.grant_ttl_s,
+        preview_bytes=approvals.preview_bytes,
+        webhook=None
+        if webhook is None
+        else WebhookSettings(webhook.url, webhook.secret.value.encode()),
+    )
 
 
 def log_settings(config: Config) -> LogSettings:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from passgate.approvals import Approvals, Book
 from passgate.config import Config, load_config
 from passgate.core.request import Wire
 from passgate.core.strict_json import loads
@@ -22,7 +23,7 @@ from passgate.proxy.case import Case
 from passgate.proxy.endpoints import Endpoints
 from passgate.proxy.enforcer import Enforcer
 from passgate.proxy.steps import Answer, Forward, NeedBody, Step, Wait
-from passgate.settings import catalog_store, issuer_settings, make_world
+from passgate.settings import approval_settings, catalog_store, issuer_settings, make_world
 from passgate.sync.keeper import Keeper
 from passgate.tally import Tally
 from passgate.testing import ManualClock, TestIssuer
@@ -43,6 +44,7 @@ ROUTES: list[dict[str, Any]] = [
 class House:
     """An enforcer; `sync` is what the log calls to make a file durable."""
 
+    approvals: Approvals
     enforcer: Enforcer
     log: Log
     keeper: Keeper
@@ -110,6 +112,16 @@ class House:
         await self.log.start()
         self.keeper = Keeper(issuer_settings(config), None, clock=clock, wait=clock.wait)
         await self.keeper.start()
+        self.approvals = Approvals(
+            Book(self.directory / "holds.db"),
+            self.ledger,
+            self.log,
+            clock,
+            config.gate.id,
+            approval_settings(config),
+            wait=clock.wait,
+        )
+        await self.approvals.start()
         self.enforcer = Enforcer(
             make_world(config, catalog_store(config).read(key.public_key), key),
             keeper=self.keeper,
@@ -118,11 +130,13 @@ class House:
             floods=FloodGate(config.limits.refusals_per_second, self.log),
             endpoints=Endpoints(config.agent.prefix, key.public_key, self.log),
             assertions=Assertions(config.gate.id, key),
+            approvals=self.approvals,
             tally=self.tally,
             clock=clock,
         )
 
     async def close(self) -> None:
+        await self.approvals.stop()
         await self.keeper.close()
         await self.log.close()
 

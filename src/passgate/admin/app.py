@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from passgate.admin.agents import AGENT_ROLES, AgentsApi
+from passgate.admin.holds import HOLD_ROLES, HoldsApi
 from passgate.admin.kills import KILL_ROLES, KillsApi
 from passgate.admin.metrics import metrics_text
 from passgate.admin.operations import Operations, RecordQuery
@@ -23,6 +24,7 @@ _ROUTE_ROLES: Mapping[tuple[str, str], str] = {
     ("POST", "/api/reload"): "admin",
     **AGENT_ROLES,
     **KILL_ROLES,
+    **HOLD_ROLES,
 }
 _MAX_RECORDS = 1000
 
@@ -52,6 +54,7 @@ def make_app(
     app.router.add_post("/api/reload", admin.reload)
     AgentsApi(operations, _problem).add_to(app.router)
     KillsApi(operations, admin.name_of, _problem).add_to(app.router)
+    HoldsApi(operations, admin.name_of, _problem).add_to(app.router)
     return app
 
 

@@ -56,6 +56,9 @@ METRICS = (
     MetricRow("passgate_charges_total", "counter", ("kind",), "Charges reserved, by kind."),
     MetricRow("passgate_settled_cents_total", "counter", (), "What requests cost in the end."),
     MetricRow("passgate_platform_fee_cents_total", "counter", (), "The platform's fees on that."),
+    MetricRow("passgate_holds", "gauge", ("state",),
+              "Holds by state: `pending`, `approved` and not used yet, `denied` and remembered; "
+              "and the requests `waiting` for a person."),
     MetricRow("passgate_checks_total", "counter", (), "Dry runs answered by `POST /check`."),
     MetricRow("passgate_clock_skew_seconds", "gauge", ("issuer",),
               "Seconds by which `iat` of an issuer's passports lay ahead of the gate's clock, the "

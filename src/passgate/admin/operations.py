@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from passgate.admin.metrics import Measured
+from passgate.approvals.desk import NotDecided
 from passgate.core.kills import Kill
 
 
@@ -72,6 +73,20 @@ class Operations(Measured, Protocol):
 
         Raises `LookupError` where the gate knows of none.
         """
+
+    def holds(self, state: str) -> list[dict[str, Any]]:
+        """What is held, in one state or in all, the newest first."""
+
+    def hold(self, hold_id: str) -> dict[str, Any] | None:
+        """One hold; None where none of that id is remembered."""
+
+    async def decide_hold(
+        self, hold_id: str, *, approve: bool, approver: str, reason: str
+    ) -> dict[str, Any] | NotDecided:
+        """A person's word on a hold: what it is now, or why it is as it was."""
+
+    def letters(self) -> list[dict[str, Any]]:
+        """Events that the webhook has not taken, the oldest first."""
 
     async def reload(self) -> Reloaded:
         """Read the configuration again: all of it comes into force, or nothing does."""

@@ -11,6 +11,7 @@ from passgate.cli.delegate import delegate
 from passgate.cli.demo import demo
 from passgate.cli.explain import explain
 from passgate.cli.health import health
+from passgate.cli.holds import holds_app
 from passgate.cli.inspect import inspect
 from passgate.cli.issue import issue
 from passgate.cli.issuer import issuer_app
@@ -64,4 +65,5 @@ app.command()(explain)
 app.add_typer(audit_app, name="audit")
 app.command()(kill)
 app.command()(unkill)
+app.add_typer(holds_app, name="holds")
 app.command()(health)

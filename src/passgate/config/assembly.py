@@ -11,6 +11,7 @@ from passgate.config.model import (
     AdminToken,
     AgentConfig,
     AnonymousConfig,
+    ApprovalsConfig,
     AuditConfig,
     CatalogConfig,
     Config,
@@ -27,6 +28,7 @@ from passgate.config.model import (
     UpstreamHealthConfig,
     UpstreamTlsConfig,
     UpstreamUrl,
+    WebhookConfig,
 )
 from passgate.config.reading import CHILDREN, Tree
 
@@ -104,6 +106,7 @@ def assemble(tree: Tree, file: Path, lines: dict[str, int], catalog: CatalogFile
         ),
         anonymous=AnonymousConfig(**anonymous),
         constraints=tree["constraints"],
+        approvals=_approvals(tree["approvals"]),
         ledger=_ledger(tree["ledger"]),
         audit=AuditConfig(
             durability=audit["durability"],
@@ -131,6 +134,16 @@ def assemble(tree: Tree, file: Path, lines: dict[str, int], catalog: CatalogFile
         agent=AgentConfig(prefix=tree["agent"]["prefix"]),
         file=file,
         effective=shown(tree),
+    )
+
+
+def _approvals(approvals: Tree) -> ApprovalsConfig:
+    webhook = approvals["webhook"]
+    return ApprovalsConfig(
+        ttl_s=approvals["ttl"],
+        grant_ttl_s=approvals["grant_ttl"],
+        preview_bytes=approvals["preview"],
+        webhook=None if webhook is None else WebhookConfig(**webhook),
     )
 
 

@@ -87,7 +87,6 @@ _A_HOST = text("a host name", r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _ASSURANCE = whole_number(0, 3)
 _MANY = 1_000_000_000
 _TIMEOUT = duration("1ms", "1d")
-_HOLDS = "holds that a person decides"
 
 KEYS: Final[tuple[Key, ...]] = (
     Key("gate", A_SECTION, {}, "The gate itself."),
@@ -633,14 +632,42 @@ KEYS: Final[tuple[Key, ...]] = (
         "The gate's own constraints; of these and others the strictest counts.",
     ),
     Key("approvals", A_SECTION, {}, "How a person decides held requests."),
-    *(
-        Key(f"approvals.{name}", ANYTHING, None, doc, lacks=_HOLDS)
-        for name, doc in (
-            ("ttl", "How long a request is held."),
-            ("grant_ttl", "How long an approval can be used."),
-            ("preview", "How much of the body the person sees."),
-            ("webhook", "Where held requests are announced."),
-        )
+    Key(
+        "approvals.ttl",
+        duration("1s", "7d"),
+        "5m",
+        "How long a request waits for a person; then it is denied. A denial is remembered as long.",
+    ),
+    Key(
+        "approvals.grant_ttl",
+        duration("1s", "7d"),
+        "30m",
+        "How long an approval can be used, once, for the request sent again.",
+    ),
+    Key(
+        "approvals.preview",
+        size("0KiB", "64KiB"),
+        "4KiB",
+        "How much of the target and of the body the person sees; erased when somebody decides.",
+    ),
+    Key(
+        "approvals.webhook",
+        A_SECTION_OR_NULL,
+        None,
+        "Where holds are announced when they open, are decided, and end.",
+    ),
+    Key("approvals.webhook.url", A_LINK, COMPULSORY, "The URL that events are posted to."),
+    Key(
+        "approvals.webhook.secret",
+        A_SECRET,
+        COMPULSORY,
+        "What events are signed with: HMAC-SHA-256 in `Passgate-Signature`.",
+    ),
+    Key(
+        "approvals.webhook.insecure_http",
+        A_BOOL,
+        False,
+        "Allow an http:// URL beyond this machine; whoever is on the way can then read events.",
     ),
     Key("ledger", A_SECTION, {}, "Where rates and budgets are counted."),
     Key(

@@ -266,6 +266,25 @@ class AnonymousConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookConfig:
+    """Section `approvals.webhook`. `url` is https, on loopback, or `insecure_http` is true."""
+
+    url: str
+    secret: Secret
+    insecure_http: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalsConfig:
+    """Section `approvals`. `webhook` is None without the section."""
+
+    ttl_s: float
+    grant_ttl_s: float
+    preview_bytes: int
+    webhook: WebhookConfig | None
+
+
+@dataclass(frozen=True, slots=True)
 class CounterServer:
     """Where shared counters are: a server, or sentinels that know the server called `master`.
 
@@ -375,6 +394,7 @@ class Config:
     catalog: CatalogConfig
     anonymous: AnonymousConfig
     constraints: Mapping[str, Any]
+    approvals: ApprovalsConfig
     ledger: LedgerConfig
     audit: AuditConfig
     limits: LimitsConfig

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
+from passgate.config.approval_checks import approvals_check
 from passgate.config.environment import open_to_others
 from passgate.config.findings import Findings
 from passgate.config.kinds import BAD, At
@@ -296,6 +297,7 @@ CHECKS: Final[tuple[Callable[[Findings], None], ...]] = (
     ledger_check,
     _issuers,
     _gate_constraints,
+    approvals_check,
     _routes,
     _unpriced,
     _catalog,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from passgate.core.constraints.base import Charge
+from passgate.core.constraints.base import Charge, Hold
 from passgate.core.constraints.patterns import (
     ActionPatterns,
     action_patterns,
@@ -73,6 +73,21 @@ def judge_price(action: str, facts: Facts) -> Refusal | None:
         return None
     return Refusal(
         "passport_missing", "What costs anything needs a passport.", required_permissions=(action,)
+    )
+
+
+def judge_hold(action: str, hold: Hold | None) -> Refusal | None:
+    """`passport_missing` for an anonymous request that a person would have to approve.
+
+    An approval is somebody's, and nobody can tell who comes again from the same address.
+    """
+    if hold is None:
+        return None
+    return Refusal(
+        "passport_missing",
+        "What a person must approve needs a passport.",
+        hold.constraint,
+        required_permissions=(action,),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from passgate.core.anonymous import judge_anonymous, judge_price
+from passgate.core.anonymous import judge_anonymous, judge_hold, judge_price
 from passgate.core.catalog import CatalogEntry, check_catalog, offered_to
 from passgate.core.constraints import Compiled, Owed, compile_owed, merge
 from passgate.core.constraints.base import (
@@ -317,6 +317,8 @@ def _decide_anonymous(plan: Plan, request: Request, policy: Policy, now: Instant
         return
     # (14) constraints, (15) approval
     _evaluate(plan, compiled, request, now)
+    if plan.refusal is None:
+        plan.refusal = judge_hold(action, plan.hold)
     if plan.refusal is None:
         plan.charges = rates + plan.charges
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from passgate.core.anonymous import judge_anonymous, judge_price
+from passgate.core.anonymous import judge_anonymous, judge_hold, judge_price
 from passgate.core.catalog import check_catalog
 from passgate.core.constraints import Compiled
 from passgate.core.constraints.base import Hold
@@ -331,7 +331,10 @@ def _explain_owed(
         rows.add(14, None, f"{len(found.results)} evaluated")
     holds = found.holds + granted
     for hold in holds:
-        rows.hold(hold)
+        if plan.access == "anonymous":
+            rows.add(15, judge_hold(plan.action, hold))
+        else:
+            rows.hold(hold)
     if holds:
         plan.hold = holds[0]
     elif plan.watches or plan.recalls:

@@ -59,6 +59,7 @@ _ROWS = (
     Reason("budget_exhausted", 14, 403, "insufficient_scope", "The budget does not cover this request."),
     Reason("concurrency_limited", 14, 429, "", "Too many requests at the same time."),
     Reason("approval_required", 15, 403, "insufficient_scope", "A person must approve this request first."),
+    Reason("approval_denied", 15, 403, "insufficient_scope", "This request was not approved."),
     Reason("idempotency_conflict", 16, 422, "", "Another request has been made with this idempotency key."),
     Reason("ledger_unavailable", 16, 503, "", "The gate cannot count this request now."),
     Reason("upstream_unreachable", 17, 502, "", "The service behind the gate cannot be reached."),

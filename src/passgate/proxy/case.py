@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
+from passgate.approvals.held import Held
 from passgate.core.constraints import refusal_for
 from passgate.core.constraints.base import Charge
 from passgate.core.constraints.subjects import subject_of_address, subject_of_passport
-from passgate.core.decision import Plan, conclude, decide, derive
+from passgate.core.decision import Plan, decide, derive
 from passgate.core.free_tier import choices, is_free
 from passgate.core.metered import judge_cost, minute_charges
 from passgate.core.passport import Passport
@@ -17,16 +18,24 @@ from passgate.core.reasons import Refusal
 from passgate.core.request import Request, Wire, canonical_request
 from passgate.core.verification import named_key
 from passgate.core.verified_cache import VerifiedCache
-from passgate.ledger.protocol import Balance, Conflict, Reservation, Shortfall, Taken
+from passgate.ledger.protocol import (
+    Balance,
+    Conflict,
+    Reservation,
+    Shortfall,
+    Taken,
+    Unavailable,
+)
 from passgate.proxy.allowance import allowance_lines, shortfall_lines
 from passgate.proxy.describing import describe
 from passgate.proxy.forwarding import anonymous_lines, hop_lines, identity_lines
+from passgate.proxy.holding import Holding
 from passgate.proxy.metering import Meter
 from passgate.proxy.priced import note_taken
 from passgate.proxy.refusals import nonce_line
 from passgate.proxy.remembering import consult, count
 from passgate.proxy.rewriting import judged_again, without_digests
-from passgate.proxy.steps import Answer, Forward, NeedBody, Step, Wait
+from passgate.proxy.steps import WAIT, Answer, Forward, NeedBody, Step
 from passgate.record import Record
 
 if TYPE_CHECKING:
@@ -34,7 +43,6 @@ if TYPE_CHECKING:
 
 _QUESTIONS_PER_MINUTE: Final = 120
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_WAIT: Final = Wait()
 _S = TypeVar("_S", bound=Step)
 _logger: Final = structlog.get_logger("passgate")
 
@@ -42,14 +50,15 @@ _logger: Final = structlog.get_logger("passgate")
 class Case:
     """One request under judgement. Policy, trust and time are read once, at its start."""
 
-    __slots__ = ("_enforcer", "_forward", "_gone", "_record", "_request", "_reservation",
-                 "_resume", "_wire", "now", "plan", "trust", "world")  # fmt: skip
+    __slots__ = ("_enforcer", "_forward", "_received", "_record", "_request", "_reservation",
+                 "_resume", "_wire", "gone", "holding", "now", "plan", "trust",
+                 "world")  # fmt: skip
 
     def __init__(self, enforcer: "Enforcer", wire: Wire, resume: Callable[[Step], None]) -> None:
         self._enforcer = enforcer
         self._wire = wire
         self._resume = resume
-        self._gone = False
+        self.gone = False
         self._forward: Forward | None = None
         self._reservation: Reservation | None = None
         self.world = enforcer.world
@@ -57,7 +66,9 @@ class Case:
         self.now = enforcer.clock()
         self._record = Record(enforcer.ids.next(self.now.wall), self.now, wire.method)
         self._request: Request | None = None
+        self._received: bytes | None = None
         self.plan: Plan | None = None
+        self.holding: Holding | None = None
 
     def run(self, stage: Callable[[], _S]) -> _S | Answer:
         """The one broad net: whatever a stage raises becomes a 500, and nothing is forwarded."""
@@ -65,7 +76,7 @@ class Case:
             return stage()
         except Exception:
             _logger.exception("internal_error", decision_id=self._record.decision_id)
-            return self._failed()
+            return self.failed()
 
     def start(self) -> Step:
         """From the wire to the first step. Never raises."""
@@ -74,7 +85,7 @@ class Case:
             return self._start()
         except Exception:
             _logger.exception("internal_error", decision_id=self._record.decision_id)
-            return self._failed()
+            return self.failed()
 
     def _start(self) -> Step:
         enforcer = self._enforcer
@@ -119,15 +130,25 @@ class Case:
             )
         if plan.watches or plan.recalls:
             consult(plan, enforcer.ledger, enforcer.paces, self.now)
+        refusal = plan.refusal
+        if refusal is None and plan.hold is not None and request.body is None:
+            return NeedBody(world.judged_body_bytes)
         record = self._record
         describe(record, plan, world.policy, request, self._wire.client_certificate)
-        refusal = conclude(plan, None).refusal
         if refusal is not None:
             self.note_key(refusal, plan.credential)
             return enforcer.refuse(refusal, record)
+        if plan.hold is not None:
+            if self.holding is None:
+                self.holding = Holding(self, enforcer, record, self._resume)
+            held = self.holding.judge(plan, request)
+            if held is not None:
+                return held
         if not enforcer.log.healthy:
             return self._without_record(plan)
         charges = plan.charges
+        if self.holding is not None:
+            charges = record.charges = self.holding.owed(plan)
         if plan.marks:
             charges = record.charges = charges + plan.marks
         if not charges and plan.once is None:
@@ -138,7 +159,7 @@ class Case:
             return self._allowed(taken)
         if isinstance(taken, Awaitable):
             enforcer.spawn(self._reserve_later(taken))
-            return _WAIT
+            return WAIT
         return self._reserved(taken)
 
     def with_body(self, body: bytes) -> Step:
@@ -148,13 +169,39 @@ class Case:
         """
         request = self._request
         assert request is not None
-        request.body = body
+        request.body = self._received = body
         self.trust = self._enforcer.keeper.trust
-        # Counters and log must agree on when it was.
-        self.now = self._record.at = self._enforcer.clock()
+        self.move_on()
         if self._enforcer.endpoints.owns(request.path):
             return self.run(lambda: self._enforcer.endpoints.with_body(self, request))
         return self.run(lambda: self.judge(request))
+
+    def judge_anew(self) -> Step:
+        """Judge again after a wait, by everything as it is now: also by another configuration."""
+        enforcer = self._enforcer
+        self.trust = enforcer.keeper.trust
+        self.move_on()
+        if self.world is not enforcer.world:
+            return self.run(self._read_anew)
+        request = self._request
+        assert request is not None
+        request.body = self._received  # a rule may have written it anew
+        return self.run(lambda: self.judge(request))
+
+    def _read_anew(self) -> Step:
+        """The same bytes under the configuration in force."""
+        self.world = world = self._enforcer.world
+        self._record.policy = world.policy.hash
+        request = canonical_request(self._wire, world.policy.request_rules)
+        if isinstance(request, Refusal):
+            return self._enforcer.refuse(request, self._record, close=True)
+        request.body = self._received
+        self._request = request
+        return self.judge(request)
+
+    def move_on(self) -> None:
+        """It is now: counters and log must agree on when something was."""
+        self.now = self._record.at = self._enforcer.clock()
 
     def body_too_large(self) -> Answer:
         """A body that a rule would have to judge, and that is longer than rules read."""
@@ -229,23 +276,31 @@ class Case:
             return Refusal("rate_limited", "Too many questions.", retry_after_s=wait_s)
         return Refusal("ledger_unavailable")
 
+    def held(self, hold_id: str) -> Held | None:
+        """The hold with that id, while it is remembered."""
+        return self._enforcer.approvals.known(hold_id, self.now)
+
     def count_check(self) -> None:
         """Counts a dry run that is answered."""
         self._enforcer.tally.checks += 1
 
     def abandon(self) -> None:
         """The client went away while its request waited: nothing of it may be forwarded."""
-        self._gone = True
+        self.gone = True
+        if self.holding is not None:
+            self.holding.abandon()
 
     async def _reserve_later(self, taken: Awaitable[Taken]) -> None:
         try:
             answer = await taken
         except Exception:
             _logger.exception("internal_error", decision_id=self._record.decision_id)
-            self._resume(self._failed())
+            self._resume(self.failed())
             return
         step = self.run(lambda: self._reserved_late(answer))
-        if step is not _WAIT:  # else the record's own callback will resume
+        if self.holding is not None:
+            await self.holding.end()
+        if step is not WAIT:  # else the record's own callback will resume
             self._resume(step)
 
     def _reserved_late(self, taken: Taken) -> Step:
@@ -262,6 +317,10 @@ class Case:
         """Check 16, from what the ledger said."""
         if isinstance(taken, Reservation):
             return self._allowed(taken)
+        return self.short_of(taken)
+
+    def short_of(self, taken: Shortfall | Unavailable | Conflict) -> Answer:
+        """Check 16: what was asked of the ledger, and was not to be had."""
         record = self._record
         plan = self.plan
         assert plan is not None
@@ -297,10 +356,12 @@ class Case:
         if plan.facts.minute_cents and not is_free(record.charges):
             forward.meter = self._meter(plan)
         enforcer.allowed(record, reservation)
-        if self.world.strict:
-            enforcer.log.append_decision(record, self._recorded)
-            return _WAIT
-        enforcer.log.append_decision(record, None)
+        strict = self.world.strict
+        enforcer.log.append_decision(record, self._recorded if strict else None)
+        if self.holding is not None:
+            self.holding.spent()
+        if strict:
+            return WAIT
         enforcer.tally.decided(record)
         return forward
 
@@ -339,11 +400,11 @@ class Case:
         if not durable:
             enforcer.finished(forward, 503, 0, "refused", sent=False)
             answer = enforcer.log_unavailable(self._record)
-            if not self._gone:
+            if not self.gone:
                 self._resume(answer)
             return
         enforcer.tally.decided(self._record)
-        if self._gone:
+        if self.gone:
             enforcer.finished(forward, 499, 0, "client_gone", sent=False)
             return
         if self.trust.kills is not enforcer.keeper.trust.kills:
@@ -396,6 +457,8 @@ class Case:
             identity += self._enforcer.assertions.line(request, record, audience)
         if plan.proven is not None:
             answer_lines += self._next_nonce()
+        if self.holding is not None:
+            answer_lines += self.holding.lines
         if reservation is not None:
             answer_lines += allowance_lines(self._enforcer.ledger.left(reservation))
         if plan.watches:
@@ -439,7 +502,7 @@ class Case:
             return b""
         return nonce_line(rules.nonces.current(self.now))
 
-    def _failed(self) -> Answer:
+    def failed(self) -> Answer:
         """A failure of our own: what was reserved is given back, since nothing was sent."""
         enforcer = self._enforcer
         record = self._record

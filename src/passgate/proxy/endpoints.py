@@ -39,6 +39,7 @@ _JSON: Final = b"Content-Type: application/json\r\nCache-Control: no-store\r\n"
 _VERSIONS: Final = "/catalog/"
 
 _NO_ENDPOINT: Final = Refusal("action_unknown", "The gate has no such endpoint.")
+_NO_HOLD: Final = Refusal("action_unknown", "The gate knows of no such hold of this passport.")
 _WRONG_METHOD: Final = Refusal(
     "action_unknown", "The gate has no such endpoint for this method.", status=405
 )
@@ -46,7 +47,7 @@ _WRONG_METHOD: Final = Refusal(
 
 class Endpoints:
     """Answers `GET /`, `/keys`, `/catalog`, `/catalog/{version or hash}`, `/passport`,
-    `/checkpoint`, `/reasons` and `POST /check`.
+    `/holds/{id}`, `/checkpoint`, `/reasons` and `POST /check`.
 
     A presented passport is judged by checks 4 to 9 like anywhere else; what these endpoints tell of
     it they tell to nobody without it. Nothing here charges, and only refusals are put on record.
@@ -77,6 +78,7 @@ class Endpoints:
             "/check": (("POST",), self._need_check),
             "/checkpoint": (_READ, self._checkpoint),
             "/reasons": (_READ, self._reasons),
+            "/holds/{id}": (_READ, self._hold),
         }
 
     def owns(self, path: str) -> bool:
@@ -86,7 +88,7 @@ class Endpoints:
     def begin(self, case: "Case", request: Request) -> Step:
         """The step for a request to one of the endpoints."""
         name = request.path[len(self._prefix) :].rstrip("/") or "/"
-        found = self._routes.get(name)
+        found = self._routes.get("/holds/{id}" if name.startswith("/holds/") else name)
         if found is None and name.startswith(_VERSIONS):
             found = _READ, self._catalog
         if found is None:
@@ -152,6 +154,31 @@ class Endpoints:
             return case.refuse(refusal)
         assert isinstance(passport, Passport)
         return _answer(standing(case, passport))
+
+    def _hold(self, case: "Case", request: Request) -> Step:
+        """What became of a hold, for the passport that asked; to others there is none."""
+        passport = _presented(case, request)
+        refusal = _take_question(case, request, passport)
+        if refusal is not None:
+            return case.refuse(refusal)
+        assert isinstance(passport, Passport)
+        held = case.held(request.path[len(self._prefix) + len("/holds/") :].rstrip("/"))
+        if (
+            held is None
+            or (held.issuer, held.passport_id) != (passport.issuer, passport.id)
+            or held.agent != passport.agent
+        ):
+            return case.refuse(_NO_HOLD)
+        known = {
+            "id": held.id,
+            "state": held.state,
+            "action": held.action,
+            "opened_at": int(held.opened_wall),
+            "expires_at": held.expires_at,
+        }
+        if held.reason:
+            known["reason"] = held.reason
+        return _answer(known)
 
     def _need_check(self, case: "Case", request: Request) -> Step:
         passport = _presented(case, request) if request.sorted.presented else None

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from passgate.approvals.desk import Approvals
 from passgate.clock import Clock
 from passgate.core.constraints.data import REQUEST_TOO_LONG, RESPONSE_TOO_LONG
 from passgate.core.instant import Instant
@@ -42,6 +43,7 @@ class Enforcer:
         floods: FloodGate,
         endpoints: Endpoints,
         assertions: Assertions,
+        approvals: Approvals,
         tally: Tally,
         clock: Clock,
     ) -> None:
@@ -52,6 +54,7 @@ class Enforcer:
         self.floods = floods
         self.endpoints = endpoints
         self.assertions = assertions
+        self.approvals = approvals
         self.tally = tally
         self.clock = clock
         self.cache = VerifiedCache()
@@ -148,7 +151,14 @@ class Enforcer:
         forward.record.reason_code = refusal.code
         return self.render(refusal, forward.record, close=True)
 
-    def refuse(self, refusal: Refusal, record: Record, *, close: bool = False) -> Answer:
+    def refuse(
+        self,
+        refusal: Refusal,
+        record: Record,
+        *,
+        close: bool = False,
+        hold: dict[str, Any] | None = None,
+    ) -> Answer:
         """Puts a refusal on record and renders it. Refusals never wait for the disk."""
         record.decision = "request_hold" if refusal.code == "approval_required" else "block"
         record.reason_code = refusal.code
@@ -156,7 +166,7 @@ class Enforcer:
         self.tally.decided(record)
         if self.floods.refused(record.client, record.at):
             self.log.append_decision(record, None)
-        return self.render(refusal, record, close=close)
+        return self.render(refusal, record, close=close, hold=hold)
 
     def allowed(self, record: Record, reservation: Reservation | None) -> None:
         """Takes note of a request that may pass, and ties its charges to its decision."""
@@ -181,7 +191,14 @@ class Enforcer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def render(self, refusal: Refusal, record: Record, *, close: bool) -> Answer:
+    def render(
+        self,
+        refusal: Refusal,
+        record: Record,
+        *,
+        close: bool,
+        hold: dict[str, Any] | None = None,
+    ) -> Answer:
         """A refusal as an answer, in the words of the configuration in force."""
         nonces = self.world.policy.proof.nonces if refusal.wants_nonce else None
         return render(
@@ -191,6 +208,7 @@ class Enforcer:
             anonymous=record.anonymous,
             close=close,
             nonce="" if nonces is None else nonces.current(self.clock()),
+            hold=hold,
         )
 
     def flooded(

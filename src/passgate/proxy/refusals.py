@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -99,8 +100,9 @@ def render(
     anonymous: bool,
     close: bool = False,
     nonce: str = "",
+    hold: dict[str, Any] | None = None,
 ) -> Answer:
-    """The answer to a refused or held request.
+    """The answer to a refused or held request; `hold` says where to ask what became of it.
 
     `anonymous` says that no credential was presented: such an answer carries the upgrade prompt.
     Nothing of keys, paths or internals is in it; `detail` comes from the refusal alone. `nonce` is
@@ -123,6 +125,8 @@ def render(
         body["constraint"] = refusal.constraint
     if refusal.required_permissions:
         body["required_permissions"] = list(refusal.required_permissions)
+    if hold is not None:
+        body["hold"] = hold
     retry_after_s = refusal.retry_after_s
     if retry_after_s is None:
         retry_after_s = _WAIT_S.get(status)

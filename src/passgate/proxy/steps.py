@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from passgate.core.constraints.base import Bounds
 from passgate.core.request import Wire
@@ -84,6 +84,9 @@ class NeedBody:
 class Wait:
     """The decision waits for the record (or a shared counter); `resume` is called with the step."""
 
+
+WAIT: Final = Wait()
+"""The one that there need be."""
 
 Step: TypeAlias = Answer | Forward | NeedBody | Wait
 

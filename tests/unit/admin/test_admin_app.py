@@ -15,6 +15,7 @@ from passgate.admin import app
 from passgate.admin.app import ROLES, Token, make_app
 from passgate.admin.metrics import METRICS
 from passgate.admin.operations import Readiness, RecordQuery, Reloaded, Stopped
+from passgate.approvals.desk import NotDecided
 from passgate.core.instant import Instant
 from passgate.core.kills import Kill, check_order
 from passgate.errors import OrderError
@@ -38,6 +39,12 @@ class Desk:
     tally: Tally = field(default_factory=Tally)
     asked: list[RecordQuery] = field(default_factory=list)
     reloads: int = 0
+    held: dict[str, dict[str, Any]] = field(
+        default_factory=lambda: {
+            "appr_1": {"id": "appr_1", "state": "pending"},
+            "appr_2": {"id": "appr_2", "state": "denied"},
+        }
+    )
     commits: Histogram = field(default_factory=Histogram)
     stopped: list[Kill] = field(default_factory=list)
     lifted_by: list[str] = field(default_factory=list)
@@ -89,6 +96,22 @@ class Desk:
         self.lifted_by.append(by)
         return found[0]
 
+    def holds(self, state: str) -> list[dict[str, Any]]:
+        return [held for held in self.held.values() if state in ("", held["state"])]
+
+    def hold(self, hold_id: str) -> dict[str, Any] | None:
+        return self.held.get(hold_id)
+
+    async def decide_hold(
+        self, hold_id: str, *, approve: bool, approver: str, reason: str
+    ) -> dict[str, Any] | NotDecided:
+        if hold_id in ("unknown", "ended", "agent", "storage"):
+            return NotDecided(hold_id, f"It is {hold_id}.")
+        return {"id": hold_id, "approve": approve, "approver": approver, "reason": reason}
+
+    def letters(self) -> list[dict[str, Any]]:
+        return [{"id": "evt_1", "dead": True}]
+
     def measurements(self) -> dict[str, Any]:
         return {
             "passgate_inflight_requests": 2,
@@ -105,6 +128,7 @@ class Desk:
             "passgate_upstream_retries_total": {("address",): 2, ("connection",): 1},
             "passgate_upstream_resolution_failures_total": 0,
             "passgate_clock_skew_seconds": {("iss_lab",): 4.5},
+            "passgate_holds": {("pending",): 4, ("waiting",): 1},
             "passgate_kills": {("agent",): 2, ("all",): 0},
             "passgate_ledger_up": 1,
             "passgate_ledger_gates": 2,

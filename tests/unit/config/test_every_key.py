@@ -13,6 +13,7 @@ from passgate.core.request import Wire
 
 ROUTE = {"match": "POST /v1/items/{id}", "action": "api:export"}
 TLS = {"cert": "cert.pem", "key": "key.pem"}
+HOOK = {"url": "https://hook.example/passgate", "secret": "env:TOKEN"}
 ENVIRON = {"TOKEN": "a token of some length", "OTHER": "another token of some length"}
 
 SHARED = {"ledger": {"kind": "valkey", "url": "rediss://counters.example"}}
@@ -147,6 +148,12 @@ ENFORCED: dict[str, Counts] = {
     "ledger.lease_calls": Counts(0, SHARED),
     "ledger.on_loss.rate": Counts("deny", SHARED),
     "ledger.on_loss.spend": Counts("local", SHARED),
+    "approvals.ttl": Counts("6m"),
+    "approvals.grant_ttl": Counts("31m"),
+    "approvals.preview": Counts("1KiB"),
+    "approvals.webhook.url": Counts("https://other.example", {"approvals": {"webhook": HOOK}}),
+    "approvals.webhook.secret": Counts("env:OTHER", {"approvals": {"webhook": HOOK}}),
+    "approvals.webhook.insecure_http": Counts(True, {"approvals": {"webhook": HOOK}}),
     "audit.durability": Counts("relaxed"),
     "audit.stdout": Counts(True),
     "audit.on_failure": Counts("allow_reads"),
@@ -181,10 +188,6 @@ REFUSED: dict[str, Refused] = {
     "issuers[].assurance.fal": Refused(3, "assurance levels", 0),
     "allow_self_issued": Refused(True, "self-issued passports", False),
     "self_issued": Refused({"permissions": [], "constraints": {}}, "self-issued passports"),
-    "approvals.ttl": Refused("5m", "holds that a person decides"),
-    "approvals.grant_ttl": Refused("30m", "holds that a person decides"),
-    "approvals.preview": Refused("4KiB", "holds that a person decides"),
-    "approvals.webhook": Refused("https://hook.example", "holds that a person decides"),
     "ledger.on_loss.replay": Refused("local", "a memory of its own for keys", "deny"),
 }
 
@@ -275,6 +278,8 @@ def test_every_section_refuses_unknown_keys(
         below = {"upstream": {"url": "https://h"}}
     elif section.startswith("ledger.tls"):
         below = SHARED
+    elif section.startswith("approvals.webhook"):
+        below = {"approvals": {"webhook": HOOK}}
     elif section.startswith("admin.tokens"):
         below = {"admin": {"tokens": {"mia": {"secret": "env:TOKEN", "role": "viewer"}}}}
     path = f"{section}.zzzz" if section else "zzzz"

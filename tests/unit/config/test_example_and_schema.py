@@ -20,6 +20,7 @@ ENVIRON = {
     "PASSGATE_METRICS_TOKEN": "another token of some length",
     "COUNTERS_PASSWORD": "a password of some length",
     "SENTINELS_PASSWORD": "another password",
+    "PASSGATE_WEBHOOK_SECRET": "a secret of some length",
     "UPSTREAM_URL": "https://api.internal",
 }
 
@@ -94,11 +95,7 @@ def test_the_example_has_every_key() -> None:
 
     for several in (False, True):
         walk(yaml.safe_load(uncommented(several=several)), "")
-    missing = [
-        row.path
-        for row in KEYS
-        if not row.refused and row.path != "approvals" and row.path not in paths
-    ]
+    missing = [row.path for row in KEYS if not row.refused and row.path not in paths]
     assert missing == []
 
 
@@ -148,7 +145,7 @@ def test_the_schema_takes_the_example_and_refuses_what_the_loader_does() -> None
         {"upstream": {"url": "http://h"}, "gatee": {}},
         {"upstream": {"url": "http://h"}, "gate": {"profile": "L3"}},
         {"upstream": {"url": "http://h"}, "gate": {"mode": "observe"}},
-        {"upstream": {"url": "http://h"}, "approvals": {"ttl": "5m"}},
+        {"upstream": {"url": "http://h"}, "approvals": {"ttl": 300}},
         {"upstream": {"url": "http://h"}, "passport": {"formats": ["csp"]}},
         {"upstream": {"url": "http://h"}, "passport": {"clock_skew": "30"}},
         {"upstream": {"url": "http://h"}, "limits": {"headers": "many"}},

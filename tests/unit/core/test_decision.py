@@ -133,6 +133,7 @@ def test_there_is_a_fault_for_each_check() -> None:
         "proof_replayed",  # found by the counters, in tests/unit/core/proof
         "chain_too_deep",  # found while the passport is read
         "budget_exhausted",  # needs a cost, below
+        "approval_denied",  # what a person said is no part of a plan
     }
     assert numbered - {fault.code for fault in FAULTS} == elsewhere
 
@@ -433,7 +434,7 @@ class TestAnonymous:
             ({"target": b"/v1/pay?amount=1&cents=0"}, "allow"),
             ({"target": b"/v1/pay?amount=x"}, "request_malformed"),
             ({"gate_constraints": {"core:scope:domain_allowlist": ["x"]}}, "constraint_violated"),
-            ({"gate_constraints": {"core:approval:required": True}}, "approval_required"),
+            ({"gate_constraints": {"core:approval:required": True}}, "passport_missing"),
             ({"gate_constraints": {"core:rate:max_per_minute": 0}}, "rate_limited"),
             ({"headers": ((b"X-Agent-Passport", b""),)}, "passport_malformed"),
             ({"headers": ((b"X-Modei-Passport-ID", b"pass_x"),)}, "passport_unsupported"),

@@ -136,5 +136,6 @@ def test_every_refusal_of_a_decision_is_expected_somewhere() -> None:
         "passport_unknown",
         "passport_too_large",
         "issuer_untrusted",
+        "approval_denied",
         "concurrency_limited",
     }

@@ -114,7 +114,7 @@ def test_a_refusal_shows_what_it_would_answer() -> None:
                     "core:approval:required": True,
                 },
             ),
-            "ooo" + "s" * 8 + "ro" + "rh" + "??",
+            "ooo" + "s" * 8 + "ro" + "rr" + "??",
         ),
     ],
 )

@@ -1,0 +1,520 @@
+"""Approvals: everything that is held, and the only place where its state changes.
+
+A change counts once it is in the book, so a crash at any moment leaves a hold in the state before
+or after it: a grant is never used twice, and an approval that was confirmed is not lost. What is
+reserved for a hold is on the log's lines, as everything is that is charged.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from passgate.approvals.book import Book
+from passgate.approvals.courier import Courier
+from passgate.approvals.held import APPROVED, DENIED, LAPSED, LIVE, PENDING, USED, Held
+from passgate.approvals.letters import Letter, write_letter
+from passgate.approvals.settings import ApprovalSettings
+from passgate.clock import Clock
+from passgate.core.instant import Instant
+from passgate.errors import DataError
+from passgate.ledger.protocol import HOLD_PREFIX, Reservation, StandingLedger
+from passgate.log import Log
+from passgate.ulid import UlidSource
+
+MOST_OF_A_PASSPORT: Final = 20
+MOST_PENDING: Final = 1000
+MOST_WAITING: Final = 100
+NOBODY: Final = "Nobody decided in time."
+_TICK_S: Final = 1.0
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_logger: Final = structlog.get_logger("passgate")
+
+
+@dataclass(frozen=True, slots=True)
+class NotDecided:
+    """Why a hold is as it was: `why` is `unknown`, `ended`, `agent` or `storage`."""
+
+    why: str
+    detail: str
+
+
+class Approvals:
+    """The holds of one gate. One event loop uses it.
+
+    `find` and everything that a request asks see what is due as ended, whether or not it was swept
+    already. A hold that is being written is nobody else's to change meanwhile.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        ledger: StandingLedger,
+        log: Log,
+        clock: Clock,
+        gate_id: str,
+        settings: ApprovalSettings,
+        *,
+        wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        boot_id: str | None = None,
+    ) -> None:
+        self.settings = settings
+        self.courier = Courier(book, clock, settings.webhook, wait=wait)
+        self.trouble = ""
+        self._book = book
+        self._ledger = ledger
+        self._log = log
+        self._clock = clock
+        self._gate_id = gate_id
+        self._wait = wait
+        self._boot_id = _machine_boot_id() if boot_id is None else boot_id
+        self._ids = UlidSource(HOLD_PREFIX)
+        self._letter_ids = UlidSource("evt_")
+        self._held: dict[str, Held] = {}
+        self._by_digest: dict[str, Held] = {}
+        self._pending: dict[tuple[str, str], int] = {}
+        self._reservations: dict[str, Reservation] = {}
+        self._busy: set[str] = set()
+        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiting = 0
+        self._draining = False
+        self._unwritten: set[str] = set()
+        self._letters: list[Letter] = []
+        self._keeping: asyncio.Task[None] | None = None
+
+    # Its life.
+
+    async def start(self) -> None:
+        """Reads the book and reserves anew what the ledger has forgotten. Raises DataError."""
+        holds, letters = await self._book.open()
+        reopened = dict(self._ledger.reopened())
+        now = self._clock()
+        for held in holds:
+            self._rebase(held, now)
+            self._add(held)
+            if held.state in LIVE:
+                await self._restore(held, reopened.pop(held.id, None))
+        for hold_id, reservation in reopened.items():
+            # Its hold never came into the book, or ended there.
+            self._ledger.release(reservation, now)
+            self._log.append_event(
+                "hold", {"hold_id": hold_id, "released": True, "state": "lost"}, now.wall
+            )
+        self.courier.start(letters)
+        self.sweep(now)
+        self._keeping = asyncio.create_task(self._keep())
+
+    async def stop(self) -> None:
+        """Writes what is not written yet and closes the book; what is held stays held."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+            self._keeping = None
+            await self._write_behind()
+        await self.courier.stop()
+        await self._book.close()
+
+    def drain(self) -> None:
+        """Whoever waits for a person is answered now, and nobody waits any more."""
+        self._draining = True
+        for hold_id in list(self._waiters):
+            self._wake(hold_id)
+
+    def adopt(self, settings: ApprovalSettings) -> None:
+        """Other settings, for what happens from now on."""
+        self.settings = settings
+        self.courier.adopt(settings.webhook)
+
+    # What a request asks.
+
+    def find(self, digest: str, now: Instant) -> Held | None:
+        """The hold that counts for a request: it waits, has a grant, or was denied."""
+        held = self._by_digest.get(digest)
+        if held is not None:
+            self._advance(held, now)
+            held = self._by_digest.get(digest)
+        return held
+
+    def is_busy(self, held: Held) -> bool:
+        """Whether a change of it is being written just now."""
+        return held.id in self._busy
+
+    def room_for(self, issuer: str, passport_id: str, now: Instant) -> bool:
+        """Whether another hold of this passport may open."""
+        if len(self._held) >= MOST_PENDING:
+            self.sweep(now)
+        if sum(self._pending.values()) >= MOST_PENDING:
+            return False
+        return self._pending.get((issuer, passport_id), 0) < MOST_OF_A_PASSPORT
+
+    async def open(
+        self, fields: dict[str, Any], reservation: Reservation | None, now: Instant
+    ) -> Held | None:
+        """Opens a hold for a request, and takes over what was reserved for it in this turn.
+
+        None where it cannot be put on disk: then nothing is held and nothing is reserved.
+        """
+        ttl_s = self.settings.ttl_s
+        charges = () if reservation is None else reservation.charges
+        held = Held(
+            **fields,
+            id=self._ids.next(now.wall),
+            charges=tuple(
+                (c.counter, c.kind, c.window, c.amount, c.limit, c.constraint) for c in charges
+            ),
+            opened_wall=now.wall,
+            ttl_s=ttl_s,
+            wall=now.wall,
+            boot=now.boot,
+            boot_id=self._boot_id,
+            lasts_s=ttl_s,
+        )
+        self._add(held)
+        self._busy.add(held.id)
+        if reservation is not None:
+            reservation.decision_id = held.id
+            self._reservations[held.id] = reservation
+        members = {"decision": "request_hold", "state": PENDING, **_on_record(held)}
+        members["constraint"] = held.constraint
+        members["charges"] = [{"amount": c.amount, "counter": c.counter} for c in charges]
+        members["expires_at"] = held.expires_at
+        self._log.append_event("hold", members, now.wall)
+        written = await self._write([held], self._letter(held, "opened", now))
+        self._busy.discard(held.id)
+        if written:
+            return held
+        self._release(held, "failed")
+        self._forget(held)
+        return None
+
+    async def wait(self, held: Held, seconds: float, parked: asyncio.Future[None]) -> bool:
+        """Waits until a person or time decides, `parked` is done, or for that long.
+
+        False at once where a hundred wait already, or the gate is stopping.
+        """
+        if self._waiting >= MOST_WAITING:
+            return False
+        if self._draining or held.state != PENDING:
+            return True
+        waiters = self._waiters.setdefault(held.id, set())
+        waiters.add(parked)
+        self._waiting += 1
+        sleeping = asyncio.ensure_future(self._wait(seconds))
+        try:
+            await asyncio.wait((parked, sleeping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            self._waiting -= 1
+            waiters.discard(parked)
+            if not waiters:
+                self._waiters.pop(held.id, None)
+        await asyncio.gather(sleeping, return_exceptions=True)
+        return True
+
+    async def claim(self, held: Held, now: Instant) -> bool:
+        """Takes the grant for one request, on disk first; False where that fails.
+
+        From the call on it is nobody else's. Afterwards `spent` or `unclaim` ends it.
+        """
+        self._busy.add(held.id)
+        used = msgspec.structs.replace(held)
+        used.become(USED, now, held.ttl_s)
+        if await self._write([used], None):
+            return True
+        self._busy.discard(held.id)
+        return False
+
+    def let_go(self, held: Held, now: Instant) -> None:
+        """Gives back what is reserved for a claimed hold, for its request to be charged instead.
+
+        In the turn of the loop in which that is reserved, and `spent` or `unclaim` follows.
+        """
+        reservation = self._reservations.pop(held.id, None)
+        if reservation is not None:
+            self._ledger.release(reservation, now)
+
+    def spent(self, held: Held, now: Instant) -> None:
+        """The request that claimed the grant is charged and on record: the hold is over."""
+        self._busy.discard(held.id)
+        self._ends(held, USED, now)
+
+    async def unclaim(self, held: Held, now: Instant) -> None:
+        """The request that claimed the grant is refused after all: the grant is as it was."""
+        if held.id not in self._reservations and held.charges:
+            await self._reserve(held, now)
+        self._busy.discard(held.id)
+        self._unwritten.add(held.id)
+        await self._write_behind()
+
+    # What people ask.
+
+    def listed(self, now: Instant) -> list[Held]:
+        """Everything that is held or remembered, the newest first."""
+        self.sweep(now)
+        return sorted(self._held.values(), key=lambda held: held.id, reverse=True)
+
+    def known(self, hold_id: str, now: Instant) -> Held | None:
+        """The hold with that id, while it is remembered."""
+        held = self._held.get(hold_id)
+        if held is not None:
+            self._advance(held, now)
+        return self._held.get(hold_id)
+
+    async def decide(
+        self, hold_id: str, *, approve: bool, approver: str, reason: str
+    ) -> Held | NotDecided:
+        """A person's word on a pending hold; it counts once it is in the book."""
+        now = self._clock()
+        held = self.known(hold_id, now)
+        if held is None:
+            return NotDecided("unknown", "No such hold is known.")
+        if held.state != PENDING or held.id in self._busy:
+            return NotDecided("ended", f"The hold is {held.state}; nothing was changed.")
+        if _is_agent(approver, held.agent):
+            return NotDecided("agent", "An agent does not decide about its own requests.")
+        if not self._log.healthy:
+            return NotDecided("storage", "The gate cannot keep its record now.")
+        state = APPROVED if approve else DENIED
+        lasts_s = self.settings.grant_ttl_s if approve else held.ttl_s
+        decided = msgspec.structs.replace(
+            held, approver=approver, reason=reason, decided_wall=now.wall
+        )
+        decided.become(state, now, lasts_s)
+        self._busy.add(held.id)
+        written = await self._write([decided], self._letter(decided, state, now))
+        self._busy.discard(held.id)
+        if not written:
+            return NotDecided("storage", "The decision cannot be put on disk; nothing was changed.")
+        held.approver, held.reason, held.decided_wall = approver, reason, now.wall
+        self._becomes(held, state, now, lasts_s)
+        self._note_decision(held)
+        self._wake(held.id)
+        return held
+
+    def counts(self) -> dict[str, int]:
+        """How many holds are in each state, and how many requests wait for a person."""
+        found = dict.fromkeys((PENDING, APPROVED, DENIED), 0)
+        for held in self._held.values():
+            if held.state in found:
+                found[held.state] += 1
+        return {**found, "waiting": self._waiting}
+
+    # Time.
+
+    def sweep(self, now: Instant) -> None:
+        """Ends and forgets what is due."""
+        for held in list(self._held.values()):
+            self._advance(held, now)
+
+    def _advance(self, held: Held, now: Instant) -> None:
+        """Takes a hold through every state that ended by itself until now."""
+        while held.id in self._held and held.id not in self._busy and held.due(now):
+            # It ended when it was due, and is remembered from then on, whenever that is noticed.
+            ended = Instant(held.wall + held.lasts_s, held.boot + held.lasts_s)
+            if held.state == PENDING:
+                held.reason, held.decided_wall = NOBODY, ended.wall
+                self._ends(held, DENIED, ended)
+                self._wake(held.id)
+            elif held.state == APPROVED:
+                self._ends(held, LAPSED, ended)
+            else:
+                self._forget(held)
+
+    def _ends(self, held: Held, state: str, at: Instant) -> None:
+        """A state that needs no person's word: in memory at once, in the book soon."""
+        self._becomes(held, state, at, held.ttl_s)
+        if state == DENIED:
+            self._note_decision(held)
+        else:
+            self._release(held, state)
+        letter = self._letter(held, state, at)
+        if letter is not None:
+            self._letters.append(letter)
+        self._unwritten.add(held.id)
+
+    def _becomes(self, held: Held, state: str, at: Instant, lasts_s: float) -> None:
+        if held.state == PENDING:
+            self._count(held, -1)
+        held.become(state, at, lasts_s)
+        if state in (USED, LAPSED) and self._by_digest.get(held.digest) is held:
+            del self._by_digest[held.digest]
+
+    def _note_decision(self, held: Held) -> None:
+        """Puts an approval or a denial on record; a denial gives back what was reserved."""
+        denied = held.state == DENIED
+        members = {
+            "decision": held.state,
+            "approver": held.approver,
+            "reason": held.reason,
+            **_on_record(held),
+        }
+        if denied:
+            members["released"] = True
+            self._give_back(held)
+        known = {name: value for name, value in members.items() if value not in (None, "")}
+        self._log.append_event("approval", known)
+
+    def _release(self, held: Held, state: str) -> None:
+        """Gives back what is reserved for a hold, and says so on record."""
+        self._give_back(held)
+        members = {"state": state, "released": True, **_on_record(held)}
+        self._log.append_event("hold", members)
+
+    def _give_back(self, held: Held) -> None:
+        reservation = self._reservations.pop(held.id, None)
+        if reservation is not None:
+            self._ledger.release(reservation, self._clock())
+
+    # Memory and disk.
+
+    def _add(self, held: Held) -> None:
+        self._held[held.id] = held
+        if held.state in (PENDING, APPROVED, DENIED):
+            self._by_digest[held.digest] = held
+        if held.state == PENDING:
+            self._count(held, 1)
+
+    def _forget(self, held: Held) -> None:
+        if held.state == PENDING:
+            self._count(held, -1)
+        del self._held[held.id]
+        if self._by_digest.get(held.digest) is held:
+            del self._by_digest[held.digest]
+        self._unwritten.add(held.id)
+
+    def _count(self, held: Held, change: int) -> None:
+        key = (held.issuer, held.passport_id)
+        count = self._pending.get(key, 0) + change
+        if count:
+            self._pending[key] = count
+        else:
+            self._pending.pop(key, None)
+
+    def _wake(self, hold_id: str) -> None:
+        for parked in self._waiters.get(hold_id, ()):
+            if not parked.done():
+                parked.set_result(None)
+
+    def _letter(self, held: Held, what: str, at: Instant) -> Letter | None:
+        if self.settings.webhook is None:
+            return None
+        letter_id = self._letter_ids.next(self._clock().wall)
+        letter = write_letter(letter_id, f"hold.{what}", self._gate_id, held, at.wall)
+        if not self.courier.has_room():
+            letter.dead, letter.error = True, "too many events wait for the webhook"
+        return letter
+
+    async def _write(self, holds: list[Held], letter: Letter | None) -> bool:
+        """Puts holds and a letter about them into the book; False, and said so, where it fails."""
+        letters = [] if letter is None else [letter]
+        try:
+            await self._book.write(holds, letters)
+        except DataError as error:
+            self._fail(error)
+            return False
+        self.trouble = ""
+        self.courier.post(letters)
+        return True
+
+    async def _write_behind(self) -> None:
+        """Writes what changed by itself; what cannot be written now is tried again."""
+        names, self._unwritten = self._unwritten, set()
+        letters, self._letters = self._letters, []
+        if not names and not letters:
+            return
+        # What is being changed just now is in that change.
+        later = names & self._busy
+        names -= later
+        holds = [msgspec.structs.replace(self._held[n]) for n in names if n in self._held]
+        try:
+            await self._book.write(holds, letters, [n for n in names if n not in self._held])
+        except DataError as error:
+            self._fail(error)
+            self._unwritten |= names | later
+            self._letters = letters + self._letters
+            return
+        self._unwritten |= later
+        self.courier.post(letters)
+        if not later:
+            self.trouble = ""
+
+    def _fail(self, error: DataError) -> None:
+        if not self.trouble:
+            _logger.warning("hold_not_written", error=str(error))
+        self.trouble = str(error)
+
+    async def _keep(self) -> None:
+        while True:
+            await self._wait(_TICK_S)
+            self.sweep(self._clock())
+            await self._write_behind()
+
+    # After a restart.
+
+    def _rebase(self, held: Held, now: Instant) -> None:
+        """Puts the beginning of its state in terms of this boot, never later than it was."""
+        if self._boot_id and held.boot_id == self._boot_id and held.boot <= now.boot:
+            return
+        # A wall clock that was set back says nothing about how long it has lain here.
+        age = now.wall - held.wall if held.wall <= now.wall else held.lasts_s
+        held.boot = now.boot - age
+        held.boot_id = self._boot_id
+
+    async def _restore(self, held: Held, reservation: Reservation | None) -> None:
+        """Goes on with a hold of the run before, its spend reserved as it was or anew."""
+        now = self._clock()
+        if reservation is not None:
+            self._reservations[held.id] = reservation
+        elif held.charges:
+            await self._reserve(held, now)
+        members = {"state": held.state, "restored": True, "approver": held.approver}
+        members |= _on_record(held)
+        known = {name: value for name, value in members.items() if value not in (None, "")}
+        self._log.append_event("hold", known, now.wall)
+
+    async def _reserve(self, held: Held, now: Instant) -> None:
+        """Reserves what a hold is to have; where it does not fit any more, that is said."""
+        taken = self._ledger.reserve(held.reserved(), now)
+        if isinstance(taken, Awaitable):
+            taken = await taken
+        members: dict[str, Any] = {"hold_id": held.id, "state": held.state}
+        if isinstance(taken, Reservation):
+            taken.decision_id = held.id
+            self._reservations[held.id] = taken
+            members["charges"] = [{"amount": c.amount, "counter": c.counter} for c in taken.charges]
+        else:
+            members["released"] = True
+        self._log.append_event("hold", members, now.wall)
+
+
+def _is_agent(approver: str, agent: str) -> bool:
+    """Whether an approver goes by the agent's name, or by that of one that it acts for."""
+    name, whole = approver.casefold(), agent.casefold()
+    return whole == name or whole.startswith(name + "/")
+
+
+def _on_record(held: Held) -> dict[str, Any]:
+    """What every line about a hold says of it."""
+    return {
+        "hold_id": held.id,
+        "decision_id": held.decision_id,
+        "agent_id": held.agent,
+        "issuer": held.issuer,
+        "passport_id": held.passport_id,
+        "action": held.action,
+        "method": held.method,
+        "target": held.target,
+        "cost_cents": held.cost_cents,
+    }
+
+
+def _machine_boot_id() -> str:
+    """What names this boot of the machine; "" where the system does not tell."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
