@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from passgate.config import build_issuers, build_policy, load_config
@@ -50,7 +50,6 @@ def load(raw: bytes) -> None:
             assert SECRET not in problem
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 @example(b"\xef\xbb\xbf")
 @example(b"%YAML 1.99999999999999999999999\n---\n")
@@ -62,7 +61,6 @@ def test_no_bytes_surprise(raw: bytes) -> None:
     load(raw)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab:-[]{}&*!|>'\"%@`#,? \n\t~<$\\1.\x85\u2028é\U0001f600", max_size=60))
 @example("a: ${A}\n? [b]\n: - c\n")
 @example("${A: 1")
@@ -93,7 +91,6 @@ _VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([row.path for row in KEYS]), _VALUES, max_size=5))
 @example({"admin.token": "env:SECRET", "admin.metrics_token": "${SECRET}"})
 @example({"constraints": {"core:rate:max_per_minute": None, "": 1}})

@@ -81,7 +81,7 @@ def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
 CUTS = st.lists(st.integers(0, 2000), max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(requests(), min_size=1, max_size=3), CUTS)
 def test_a_forwarded_request_has_one_reading(
     drawn: list[tuple[bytes, tuple[str, bytes, bytes, list[bytes]]]], cuts: list[int]
@@ -108,7 +108,7 @@ def test_a_forwarded_request_has_one_reading(
         assert lines == kept
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from([b"200 OK", b"404 ", b"299", b"500 \xff odd"]),
     st.lists(FIELD, max_size=4),

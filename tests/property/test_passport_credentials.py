@@ -68,7 +68,7 @@ def test_every_flipped_bit_is_refused() -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_edit_is_refused(data: st.DataObject) -> None:
     """Characters cut out, put in, doubled or moved."""
     start = data.draw(st.integers(0, len(TEXT)))
@@ -80,7 +80,7 @@ def test_any_edit_is_refused(data: st.DataObject) -> None:
 
 
 @given(st.text() | st.text("AZaz09-_.=+/ ", max_size=400))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_no_text_raises(text: str) -> None:
     """Any text is a refusal with a code of the table and a harmless sentence."""
     assert isinstance(judge(text), Refusal)
@@ -98,7 +98,7 @@ json_values = st.recursive(
         st.sampled_from([*CLAIMS, *RICH, "nbf", "may_delegate", "gate_id"]), json_values
     )
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_no_signed_claims_raise(changes: dict[str, Any]) -> None:
     """An issuer that signs nonsense gets a refusal, or a passport whose claims can be recorded."""
     payload = json.dumps({**CLAIMS, **changes}).encode()
@@ -111,7 +111,7 @@ def test_no_signed_claims_raise(changes: dict[str, Any]) -> None:
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @example(b"{}", b"[" * 40_000)
 @example(b"[" * 40_000, b"{}")
 def test_no_signed_bytes_raise(header: bytes, payload: bytes) -> None:
@@ -121,7 +121,7 @@ def test_no_signed_bytes_raise(header: bytes, payload: bytes) -> None:
 
 
 @given(st.binary(max_size=300) | st.text().map(str.encode))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_key_sets_of_any_bytes_raise_nothing_but_a_sentence(raw: bytes) -> None:
     """A source may say anything."""
     with pytest.raises(ValueError, match=r"^(the key set|key \d+ of the key set) "):
@@ -170,7 +170,7 @@ COMPULSORY = ['"iss":"iss_lab"', '"jti":"p"', '"iat":1', '"exp":2', '"permission
 
 
 @given(headers, st.lists(pieces, max_size=4), st.sampled_from(["", " ", "=", "\n", "A"]))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @example({"alg": "EdDSA", "kid": KID}, ['"sub":"agent-7"', '"aud":"gate_lab"'], "")
 @example({"alg": "EdDSA", "kid": KID}, ['"sub":"agent-7"', '"metadata":{"a":0.1}'], "")
 def test_pyjwt_accepts_whatever_the_gate_accepts(
@@ -189,7 +189,7 @@ def test_pyjwt_accepts_whatever_the_gate_accepts(
 
 
 @given(st.integers(0, 85), st.sampled_from("ABgwQ_-9"))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_pyjwt_refuses_every_changed_signature_too(position: int, character: str) -> None:
     """A signature that OpenSSL refuses, libsodium refuses."""
     head, _, tail = credential().rpartition(".")

@@ -67,9 +67,7 @@ def planes() -> Iterator[tuple[RawUpstream, DataPlane]]:
         yield upstream, plane
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(conversation=conversations())
 def test_upstream_sees_only_judged_requests(
     planes: tuple[RawUpstream, DataPlane], conversation: list[bytes]

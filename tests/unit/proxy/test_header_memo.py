@@ -270,6 +270,10 @@ def test_memory_changes_no_reading(
     for method, target, version, lines in requests:
         raw = b"\r\n".join((b"%b %b HTTP/%b" % (method, target, version), *lines, b"", b""))
         found = one.read(raw)
+        # Whether it is remembered is all that may differ.
+        if isinstance(found, RequestHead) and found.block is not None:
+            assert found.block.fields == found.headers
+            found.block = None
         assert found == reader(HeaderMemo()).read(raw)
         # The next one like this meets a memory of it.
         reader(memo).read(raw)
