@@ -31,7 +31,7 @@ WHAT_TO_DO = {
     "chain_invalid": "Delegate anew: each parent must be bound to a key, may delegate, and stand unchanged before its child.",
     "chain_widened": "Delegate anew, with permissions that the parent covers.",
     "chain_too_deep": "Delegate from a passport nearer to the root: five parents are the most.",
-    "proof_missing": "Send a `DPoP` header with a proof by the key that the passport is bound to.",
+    "proof_missing": "Send a `DPoP` header with a proof by the key that the passport is bound to, or sign the request with it.",
     "proof_invalid": "`detail` says what is wrong; make a new proof for each request, with the nonce of `DPoP-Nonce` where the answer has one.",
     "proof_replayed": "Make a new proof, with another `jti`, for each request.",
     "catalog_mismatch": "Get a passport pinned to the catalog that this gate offers now.",

@@ -186,7 +186,7 @@ def _send(
         response = connection.getresponse()
         return Answer(
             response.status,
-            {name.lower(): value for name, value in response.getheaders()},
+            _joined(response.getheaders()),
             response.read(),
         )
     finally:
@@ -207,3 +207,12 @@ def running_gate(directory: Path, upstream_url: str, **options: Any) -> Iterator
             except subprocess.TimeoutExpired:
                 gate.process.kill()
                 gate.process.wait()
+
+
+def _joined(lines: list[tuple[str, str]]) -> dict[str, str]:
+    """Headers by their lower-case names, those of one name joined (RFC 9110 section 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in lines:
+        known = headers.get(name.lower())
+        headers[name.lower()] = value if known is None else f"{known}, {value}"
+    return headers

@@ -16,6 +16,7 @@ DROPPED, HOST, PASSPORT, AUTHORIZATION, REFERENCE, CHAIN, PROOF = range(7)
 CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT, UPGRADE, VIA, TRACE = range(7, 14)
 FORWARDED_FOR, FORWARDED, FORWARDED_PROTO, FORWARDED_HOST = range(14, 18)
 PASSED, CONTENT_TYPE, CONTENT_ENCODING, ACCEPT, PREFER, IDEMPOTENCY_KEY = range(18, 24)
+SIGNATURE, SIGNATURE_INPUT, CONTENT_DIGEST = range(24, 27)
 
 # Headers by which some upstreams replace what was judged, or learn who calls. The gate drops them
 # by choice: `upstream.pass_headers` can let them through.
@@ -74,6 +75,9 @@ ROLES: Final[Mapping[bytes, int]] = MappingProxyType(
         b"content-encoding": CONTENT_ENCODING,
         b"accept": ACCEPT,
         b"prefer": PREFER,
+        b"signature": SIGNATURE,
+        b"signature-input": SIGNATURE_INPUT,
+        b"content-digest": CONTENT_DIGEST,
         b"idempotency-key": IDEMPOTENCY_KEY,
     }
 )

@@ -14,6 +14,7 @@ from passgate.core.header_rules import (
     AUTHORIZATION,
     CHAIN,
     CONNECTION,
+    CONTENT_DIGEST,
     CONTENT_ENCODING,
     CONTENT_LENGTH,
     CONTENT_TYPE,
@@ -33,6 +34,8 @@ from passgate.core.header_rules import (
     PROOF,
     REFERENCE,
     ROLES,
+    SIGNATURE,
+    SIGNATURE_INPUT,
     TOKEN,
     TRACE,
     TRANSFER_ENCODING,
@@ -117,6 +120,9 @@ class SortedHeaders:
     authority_text: str = ""
     credential: Credential | Refusal | None = None
     proving: bool = False
+    signature: bytes = b""
+    signature_input: bytes = b""
+    content_digest: bytes = b""
 
 
 _NOTHING: Final[frozenset[bytes]] = frozenset()
@@ -175,7 +181,9 @@ def sort_request(
             return refusal
         presented = sorted_headers.presented
         sorted_headers.credential = choose_credential(presented)
-        sorted_headers.proving = any(item.kind in ("proof", "dpop") for item in presented)
+        sorted_headers.proving = bool(sorted_headers.signature_input) or any(
+            item.kind in ("proof", "dpop") for item in presented
+        )
     sorted_headers.forward = b"".join(lines)
     if host is not None:
         sorted_headers.authority = authority = host_of_header(host)
@@ -274,6 +282,12 @@ def _read(
             into.via = b", ".join(values)
         elif role == PREFER:
             into.prefer = b", ".join(values)
+        elif role == SIGNATURE:
+            into.signature = b", ".join(values)
+        elif role == SIGNATURE_INPUT:
+            into.signature_input = b", ".join(values)
+        elif role == CONTENT_DIGEST:
+            into.content_digest = b", ".join(values)
         elif role == IDEMPOTENCY_KEY:
             into.idempotency_keys = tuple([each.strip(b" \t") for each in values])
         elif role in _UNSUPPORTED_KINDS:

@@ -13,7 +13,7 @@ from passgate.core.explanation import explain
 from passgate.core.jwks import thumbprint
 from passgate.core.passport import Passport
 from passgate.core.presented import choose_credential
-from passgate.core.proof import DPOP, judge_proof
+from passgate.core.proof import DPOP, SIGNATURE, judge_proof
 from passgate.core.reasons import REASONS, Refusal
 from passgate.core.request import Request
 from passgate.core.verification import (
@@ -110,7 +110,7 @@ class Endpoints:
                 "name": world.name,
                 "profile": world.policy.profile,
                 "formats": sorted(world.policy.acceptance.formats),
-                "proofs": [DPOP],
+                "proofs": [DPOP, SIGNATURE],
                 "anonymous": world.policy.anonymous.enabled,
                 "version": __version__,
                 **describe_catalog(world.policy),

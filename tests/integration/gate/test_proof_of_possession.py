@@ -3,11 +3,15 @@
 import os
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from http_message_signatures import HTTPMessageSigner, HTTPSignatureKeyResolver
+from http_message_signatures.algorithms import ED25519
 from tests.support.proofs import ath
 from tests.support.running_gate import Answer, RunningGate
 
@@ -30,6 +34,23 @@ def proof(gate: RunningGate, passport: str, path: str = "/v1/search", **claims: 
     }
     headers = {"typ": "dpop+jwt", "jwk": HOLDER.jwk}
     return jwt.encode(body, HOLDER.key, algorithm="EdDSA", headers=headers)
+
+
+class Keys(HTTPSignatureKeyResolver):
+    """The holder's key for the library that signs."""
+
+    def resolve_private_key(self, key_id: str) -> Ed25519PrivateKey:
+        assert key_id == HOLDER.thumbprint
+        return HOLDER.key
+
+
+@dataclass
+class Message:
+    """A request as the library wants it."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
 
 
 def ask(gate: RunningGate, passport: str, made: str, path: str = "/v1/search") -> Answer:
@@ -81,5 +102,50 @@ def test_a_nonce_is_given_out_and_asked_for(tmp_path: Path) -> None:
             assert ask(gate, passport, shown, where).json["agent"] == "agent_test"
             assert ask(gate, passport, shown, where).json["code"] == "proof_replayed"
             assert gate.request("GET", where, passport).json["code"] == "proof_missing"
+        finally:
+            gate.stop()
+
+
+def test_signatures_of_another_implementation_pass(tmp_path: Path) -> None:
+    """Made by http-message-signatures; over a judged body, too, by its digest."""
+    routes = [
+        {"match": "GET /v1/search", "action": "api:search"},
+        {"match": "POST /v1/orders", "action": "shop:buy", "amount": "body:/amount"},
+    ]
+    signer = HTTPMessageSigner(signature_algorithm=ED25519, key_resolver=Keys())
+    with FakeUpstream() as upstream:
+        gate = RunningGate(tmp_path, upstream.url, config={"actions": {"routes": routes}}).start()
+        try:
+            passport = mint(issuer=gate.issuer, claims={"cnf": {"jwk": HOLDER.jwk}})
+
+            def made(method: str, path: str, body: bytes | None) -> dict[str, str]:
+                url = f"http://127.0.0.1:{gate.port}{path}"
+                headers = {"Authorization": f"Passport {passport}"}
+                if body is not None:
+                    headers["Content-Type"] = "application/json"
+                message = Message(method, url, headers)
+                signer.sign(
+                    message,
+                    key_id=HOLDER.thumbprint,
+                    tag="web-bot-auth",
+                    nonce=os.urandom(8).hex(),
+                    covered_component_ids=("@method", "@target-uri", "authorization"),
+                    body=body,
+                )
+                return message.headers
+
+            signed = made("GET", "/v1/search?q=a%20b", None)
+            assert gate.request("GET", "/v1/search?q=a%20b", headers=signed).status == 200
+            again = gate.request("GET", "/v1/search?q=a%20b", headers=signed)
+            assert again.json["code"] == "proof_replayed"
+            body = b'{"amount": 7}'
+            signed = made("POST", "/v1/orders", body)
+            assert gate.request("POST", "/v1/orders", headers=signed, body=body).status == 200
+            signed = made("POST", "/v1/orders", body)
+            changed = gate.request("POST", "/v1/orders", headers=signed, body=b'{"amount": 9}')
+            assert changed.json["code"] == "proof_invalid"
+            signed = made("POST", "/v1/orders", None) | {"Content-Type": "application/json"}
+            bare = gate.request("POST", "/v1/orders", headers=signed, body=body)
+            assert bare.json["detail"].startswith("The signature must cover Content-Digest")
         finally:
             gate.stop()

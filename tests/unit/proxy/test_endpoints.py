@@ -54,7 +54,7 @@ class TestRouting:
                 "name": house.enforcer.world.name,
                 "profile": "L2",
                 "formats": ["jwt"],
-                "proofs": ["dpop"],
+                "proofs": ["dpop", "signature"],
                 "anonymous": True,
                 "version": __version__,
                 "links": {

@@ -12,8 +12,10 @@ from typing import Final
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
 from passgate.core.passport import Passport
-from passgate.core.proof.base import BOUND, DPOP, REQUIRED, ProofRules, invalid
+from passgate.core.presented import Presented
+from passgate.core.proof.base import BOUND, DPOP, REQUIRED, SIGNATURE, ProofRules, invalid
 from passgate.core.proof.dpop import judge_dpop
+from passgate.core.proof.message_signature import TAGS, Signed, find_signature, judge_signature
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
 
@@ -45,18 +47,40 @@ def judge_proof(
     holder = passport.holder
     presented = request.sorted.presented
     proofs = [item.value for item in presented if item.kind == "proof"]
-    if not proofs:
-        if holder is not None:
-            return _MISSING
-        if any(item.kind == "dpop" for item in presented):
-            return _SCHEME
-        return _REQUIRED if rules.demand == REQUIRED else None
-    if len(proofs) > 1:
-        return _TWICE
+    signed = find_signature(request)
     if holder is None:
+        return _unbound(presented, signed, rules, proved=bool(proofs))
+    if len(proofs) > 1 or (proofs and signed is not None):
+        return _TWICE
+    if proofs:
+        burnt = judge_dpop(proofs[0], request, holder, rules, now)
+        return burnt if isinstance(burnt, Refusal) else Proven(DPOP, burnt)
+    if any(item.kind == "dpop" for item in presented):
+        return _SCHEME
+    if signed is None:
+        return _MISSING
+    if isinstance(signed, Refusal):
+        return signed
+    burnt = judge_signature(signed, request, holder, rules, now)
+    return burnt if isinstance(burnt, Refusal) else Proven(SIGNATURE, burnt)
+
+
+def _unbound(
+    presented: tuple[Presented, ...],
+    signed: Signed | Refusal | None,
+    rules: ProofRules,
+    *,
+    proved: bool,
+) -> Refusal | None:
+    """What a passport without a key comes to: nothing can prove whose it is.
+
+    A web bot's signature beside it is for others, and the gate's own is taken for a mistake.
+    """
+    if proved or (isinstance(signed, Signed) and signed.input.parameters["tag"] == TAGS[0]):
         return _UNBOUND
-    burnt = judge_dpop(proofs[0], request, holder, rules, now)
-    return burnt if isinstance(burnt, Refusal) else Proven(DPOP, burnt)
+    if any(item.kind == "dpop" for item in presented):
+        return _SCHEME
+    return _REQUIRED if rules.demand == REQUIRED else None
 
 
-__all__ = ["BOUND", "DPOP", "REQUIRED", "ProofRules", "Proven", "judge_proof"]
+__all__ = ["BOUND", "DPOP", "REQUIRED", "SIGNATURE", "ProofRules", "Proven", "judge_proof"]

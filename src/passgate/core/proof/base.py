@@ -10,6 +10,7 @@ from passgate.core.proof.nonces import Nonces
 from passgate.core.reasons import Refusal
 
 DPOP: Final = "dpop"
+SIGNATURE: Final = "signature"
 
 BOUND: Final = "bound"
 REQUIRED: Final = "required"
