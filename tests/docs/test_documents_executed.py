@@ -228,6 +228,10 @@ class _Quiet(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"ok\n")
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.do_GET()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Says nothing."""
 

@@ -109,6 +109,7 @@ class House:
             retry_s=0.01,
             sync=lambda descriptor: self.sync(descriptor),
         )
+        await self.start_ledger()
         await self.log.start()
         self.keeper = Keeper(issuer_settings(config), None, clock=clock, wait=clock.wait)
         await self.keeper.start()
@@ -134,6 +135,9 @@ class House:
             tally=self.tally,
             clock=clock,
         )
+
+    async def start_ledger(self) -> None:
+        """Starts the counters, where they need it; the log is there and has nothing new."""
 
     async def close(self) -> None:
         await self.approvals.stop()

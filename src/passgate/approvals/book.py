@@ -79,10 +79,11 @@ class Book:
             return holds, letters
 
     async def close(self) -> None:
-        """Closes the file and gives up the lock; again does nothing."""
-        db, self._connection = self._connection, None
-        if db is not None:
-            await db.close()
+        """Closes the file after whatever is being written; again does nothing."""
+        async with self._turn:
+            db, self._connection = self._connection, None
+            if db is not None:
+                await db.close()
 
     async def write(
         self,

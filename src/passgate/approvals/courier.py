@@ -49,6 +49,7 @@ class Courier:
         self._chance = chance
         self._waiting: dict[str, Letter] = {}
         self._dead: dict[str, Letter] = {}
+        self._gone: list[str] = []
         self._more = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -107,12 +108,16 @@ class Courier:
         """Takes over letters that stand in the book."""
         for letter in letters:
             (self._dead if letter.dead else self._waiting)[letter.id] = letter
+        self._gone += self._too_many_dead()
         if letters:
             self._more.set()
 
     async def _run(self) -> None:
         while True:
             self._more.clear()
+            if self._gone:
+                gone, self._gone = self._gone, []
+                await self._write(forget=gone)
             now = self._clock().wall
             letter = self._next()
             if self.webhook is None or letter is None:
@@ -152,14 +157,13 @@ class Courier:
         letter.error = error[:_MAX_ERROR]
         pause = min(_FIRST_PAUSE_S * 2 ** (letter.attempts - 1), _LONGEST_PAUSE_S)
         letter.due_wall = self._clock().wall + pause * (0.5 + self._chance() / 2)
-        forget: list[str] = []
         if letter.attempts >= MOST_ATTEMPTS:
             letter.dead = True
             self._waiting.pop(letter.id, None)
             self._dead[letter.id] = letter
-            forget = self._too_many_dead()
+            self._gone += self._too_many_dead()
             _logger.warning("letter_dead", letter=letter.id, hold=letter.hold_id, error=error)
-        await self._write([letter], forget)
+        await self._write([letter])
 
     def _too_many_dead(self) -> list[str]:
         """Lets go of the oldest dead letters beyond the bound."""
@@ -170,7 +174,8 @@ class Courier:
 
     async def _write(self, letters: list[Letter] = [], forget: list[str] = []) -> None:  # noqa: B006 - never changed
         try:
-            await self._book.write((), letters, forget)
+            # Not given up half-way when the gate stops: what was taken need not be sent again.
+            await asyncio.shield(self._book.write((), letters, forget))
         except DataError as error:
             # It is delivered again after a restart, which "at least once" allows.
             _logger.warning("letter_not_written", error=str(error))

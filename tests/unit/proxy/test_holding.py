@@ -463,7 +463,7 @@ class TestRaces:
             answer = await house.answered("POST", "/v1/export", passport)
             assert body_of(answer)["code"] == "approval_required"
             assert "hold" not in body_of(answer)
-            assert house.lines("decision")[-1]["policy"] == world.policy.hash
+            await eventually(lambda: house.lines("decision")[-1]["policy"] == world.policy.hash)
             assert await held(house, passport) != first
 
         inside(tmp_path, work, **CONFIG)
