@@ -57,7 +57,7 @@ def _judge_constraints(document: Any, problems: Problems, file: str, lines: dict
         constraints = entry.get("constraints") if isinstance(entry, dict) else None
         if not isinstance(constraints, dict):
             continue
-        for sentence in constraint_problems(constraints):
+        for sentence in constraint_problems(constraints, guardrails=True):
             where = f".permissions[{index}].constraints"
             keys = [key for key in constraints if sentence.startswith(f"{key}: ")]
             if keys:

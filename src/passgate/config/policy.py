@@ -69,7 +69,7 @@ def build_policy(
             upgrade_message=anonymous.upgrade_message,
             upgrade_url=anonymous.upgrade_url,
         ),
-        constraints=parse_constraints(config.constraints),
+        constraints=parse_constraints(config.constraints, guardrails=True),
         agent_prefix=config.agent.prefix,
         public_url=config.listen.public_url,
         proof=ProofRules(

@@ -81,13 +81,13 @@ def _issuers(found: Findings) -> None:
 
 
 def _gate_constraints(found: Findings) -> None:
-    _constraints(found, "constraints", found.get("constraints"))
+    _constraints(found, "constraints", found.get("constraints"), guardrails=True)
 
 
-def _constraints(found: Findings, path: str, written: Any) -> None:
+def _constraints(found: Findings, path: str, written: Any, *, guardrails: bool = False) -> None:
     if written is BAD:
         return
-    for sentence in constraint_problems(written):
+    for sentence in constraint_problems(written, guardrails=guardrails):
         # The sentence begins with its key, if it is about one.
         keys = [key for key in written if sentence.startswith(f"{key}: ")]
         where = f"{path}.{max(keys, key=len)}" if keys else path

@@ -12,6 +12,7 @@ tree exists.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, NoReturn, TypeAlias
 
 import yaml
@@ -150,7 +151,9 @@ def resolve_plain(text: str) -> bool | int | float | str | None:
     if _DECIMAL.fullmatch(text):
         if len(text) > _MAX_LENGTH:
             raise ValueError(f"a number has at most {_MAX_LENGTH} characters: put a text in quotes")
-        return float(text)
+        number = float(text)
+        # What a float would round stays as written: whoever wants a number will say so.
+        return number if Decimal(repr(number)) == Decimal(text) else text
     return text
 
 

@@ -168,7 +168,7 @@ def _entry(item: object) -> CatalogEntry:
     authored = item.get("constraints", {})
     if not isinstance(authored, Mapping):
         raise ValueError("`constraints` must be an object")  # noqa: TRY004 - as above
-    constraints = parse_constraints(authored) if authored else NO_CONSTRAINTS
+    constraints = parse_constraints(authored, guardrails=True) if authored else NO_CONSTRAINTS
     if constraints.unknown:
         raise ValueError(f"nothing here enforces {constraints.unknown[0]!r}")
     return CatalogEntry(key, constraints, min_tier, read_terms(constraints.values), item)

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from passgate.core.constraints import CONSTRAINTS
+from passgate.core.constraints.aliases import aliases, translated
 from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
 from passgate.core.generations import Generations
 
@@ -27,31 +28,32 @@ class ConstraintValueError(ValueError):
         self.sentence = sentence
 
 
-def parse_constraints(mapping: Mapping[str, object]) -> ConstraintSet:
+def parse_constraints(mapping: Mapping[str, object], *, guardrails: bool = False) -> ConstraintSet:
     """The constraints of one origin, compiled; keys that no row enforces come out as `unknown`.
 
-    Raises `ConstraintValueError` for the first value that is not what its key needs, and nothing
-    else, whatever the mapping holds.
+    Other systems' names are read as the rows that they stand for (see `aliases`), with `guardrails`
+    also the guardrail object. Raises `ConstraintValueError` for the first value that is not what
+    its key needs, and nothing else, whatever the mapping holds.
     """
-    values, unknown, errors = _read(mapping)
+    values, unknown, errors = _read(mapping, guardrails)
     if errors:
         raise errors[0]
     return ConstraintSet(values, tuple(sorted(unknown))) if values or unknown else NO_CONSTRAINTS
 
 
-def problems(mapping: Mapping[str, object]) -> list[str]:
+def problems(mapping: Mapping[str, object], *, guardrails: bool = False) -> list[str]:
     """Every bad value, and every key that nothing enforces with the nearest known one; sorted."""
-    _, unknown, errors = _read(mapping)
+    _, unknown, errors = _read(mapping, guardrails)
     found = [(error.key, str(error)) for error in errors]
     for key in unknown:
-        nearest = get_close_matches(key, CONSTRAINTS, n=1)
+        nearest = get_close_matches(key, [*CONSTRAINTS, *aliases(guardrails=guardrails)], n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         found.append((key, f"{key}: no such constraint in this version{hint}"))
     return [sentence for _, sentence in sorted(found)]
 
 
 def _read(
-    mapping: Mapping[Any, object],
+    mapping: Mapping[Any, object], guardrails: bool
 ) -> tuple[dict[str, Any], list[str], list[ConstraintValueError]]:
     if not isinstance(mapping, Mapping):
         return (
@@ -64,13 +66,22 @@ def _read(
     values: dict[str, Any] = {}
     unknown: list[str] = []
     errors: list[ConstraintValueError] = []
+    borrowed: list[tuple[str, dict[str, object]]] = []
     for key, raw in mapping.items():
         if not isinstance(key, str) or not 1 <= len(key) <= MAX_KEY or not key.isprintable():
             errors.append(
                 ConstraintValueError("", f"a key must be a text of 1 to {MAX_KEY} characters")
             )
         elif key not in CONSTRAINTS:
-            unknown.append(key)
+            try:
+                rows = translated(key, raw, guardrails=guardrails)
+            except ValueError as error:
+                errors.append(ConstraintValueError(key, str(error)))
+                continue
+            if rows is None:
+                unknown.append(key)
+            else:
+                borrowed += [(key, row) for row in rows]
         else:
             try:
                 values[key] = CONSTRAINTS[key].parse(raw)
@@ -83,6 +94,11 @@ def _read(
             values[row.parameter_of] = row.merge(values[row.parameter_of], parameter)
         elif row.parameter_of not in mapping:
             errors.append(ConstraintValueError(key, f"must stand beside {row.parameter_of}"))
+    for name, rows_of_name in borrowed:
+        more, _, wrong = _read(rows_of_name, False)
+        errors += [ConstraintValueError(name, error.sentence) for error in wrong]
+        for key, value in more.items():
+            values[key] = CONSTRAINTS[key].merge(values[key], value) if key in values else value
     return values, unknown, errors
 
 

@@ -35,9 +35,6 @@ def test_unknown_keys_come_out_sorted() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "max_per_action_cost",
-        "rate_limit_per_minute",
-        "allowed_domains",
         "rate_limits",
         "Core:rate:max_per_minute",
         " core:rate:max_per_minute",
