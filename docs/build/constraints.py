@@ -45,6 +45,16 @@ counted, IPv6 by /64.
 
 **Time** is UTC unless a value names a zone. **Money** is in minor units (cents), always whole.
 
+**Other names** stand for rows of this table and are owed beside them: `max_per_action_cost`,
+`max_daily_cost`, `max_total_cost` (`core:cost:max_cumulative` by day and in all),
+`rate_limit_per_minute`, `rate_limit_per_hour`, `allowed_domains`, `allowed_paths`, `allowed_models`
+and `operating_hours`. In a catalog and in the gate's own constraints also the guardrail object, its
+members alone or below `guardrails`: `rate_limits` (`requests_per_minute`, `_hour`, `_day`,
+`concurrent_requests`), `spend_limits` (`per_transaction_usd`, `daily_usd`, `monthly_usd`,
+`require_approval_above_usd` as decimals, which are read exactly, and `currency`, else `USD`),
+`domain_controls` (`allowed_domains`, `blocked_domains`), `pii_controls` (`mode`) and
+`enforce_permission_scope`, which can only be true. What stands for no row refuses.
+
 **Action patterns.** `a:b` is one action, `a:*` every action below `a`, `*` every action. A star
 anywhere else is an error.
 """

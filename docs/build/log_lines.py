@@ -101,7 +101,7 @@ KINDS = (
             Field(
                 "constraints",
                 "list of `[key, result]`",
-                "The constraints that were evaluated, in their order.",
+                "The constraints that were evaluated, in their order; the result is `allow`, `block`, `hold`, `charge`, `watch` (a pace, not exceeded), `note` or `redact` (personal data, see `facts`), `bound` (counted while a body streams) or `term`.",
                 always=False,
             ),
             Field("cost_cents", "integer", "What it costs by its route or the catalog."),
@@ -111,7 +111,7 @@ KINDS = (
             Field(
                 "facts",
                 "object",
-                "What the route declares and was read: `route`, `amount`, `currency`, `vendor`, `resource`, `domain`, `content_type`, `body_bytes`; where the catalog states a platform fee, `platform_fee_cents` on `cost_cents` and `platform_fee_recipient`; `hold` and `approver`, where a person had to decide; `client_certificate`, the name in the verified certificate of the connection's client; `terms`, the hash of the catalog whose terms count, where the passport is pinned to an older one.",
+                "What the route declares and was read: `route`, `amount`, `currency`, `vendor`, `resource`, `domain`, `content_type`, `body_bytes`; where the catalog states a platform fee, `platform_fee_cents` on `cost_cents` and `platform_fee_recipient`; `hold` and `approver`, where a person had to decide; `client_certificate`, the name in the verified certificate of the connection's client; `terms`, the hash of the catalog whose terms count, where the passport is pinned to an older one; `personal_data`, what a body held that was noted or hidden, by kind and number.",
                 always=False,
             ),
             _GATE,

@@ -24,7 +24,21 @@ from passgate.testing import TestIssuer, revocations
 
 _USED = 10
 _PASSPORTS = 1000
+# What looks at a request and what counts it, as a careful issuer would write them.
+_TEN = {
+    "core:rate:max_per_minute": 1_000_000,
+    "core:scope:method_allowlist": ["GET", "HEAD"],
+    "core:scope:path_allowlist": ["/v1/**"],
+    "core:scope:action_allowlist": ["api:*"],
+    "core:scope:domain_allowlist": ["api.example"],
+    "core:scope:ip_allowlist": ["127.0.0.0/8"],
+    "core:time:max_age": "7d",
+    "core:cost:max_per_action": 500,
+    "core:data:read_only": True,
+    "core:identity:max_delegation_depth": 2,
+}
 SIZES = {
+    "constraints": (1, len(_TEN)),
     "routes": (10, 10_000),
     "catalog entries": (10, 100_000),
     "revocations": (1, 1_000_000),
@@ -36,10 +50,13 @@ def costs(rounds: int) -> dict[str, dict[str, list[float]]]:
     """Microseconds per decision, small and large, in each round, for each table."""
     issuer = TestIssuer("iss_bench")
     now = Instant(time(), 1_000.0)
-    passports = [issuer.mint(permissions=["api:*"], now=now.wall) for _ in range(_PASSPORTS)]
+    plain = _minted(issuer, now, 0)
     found = {}
     for name, (small, large) in SIZES.items():
-        judged = [_judge(issuer, passports, now, name, size) for size in (small, large)]
+        judged = []
+        for size in (small, large):
+            passports = _minted(issuer, now, size) if name == "constraints" else plain
+            judged.append(_judge(issuer, passports, now, name, size))
         timed: dict[str, list[float]] = {"small": [], "large": []}
         for judge in judged:
             judge()
@@ -48,6 +65,15 @@ def costs(rounds: int) -> dict[str, dict[str, list[float]]]:
                 timed[size].append(judge())
         found[name] = timed
     return found
+
+
+def _minted(issuer: TestIssuer, now: Instant, constraints: int) -> list[str]:
+    """A thousand passports, each with the first so many of the ten constraints."""
+    limits = dict(list(_TEN.items())[:constraints])
+    return [
+        issuer.mint(permissions=["api:*"], now=now.wall, constraints=limits or None)
+        for _ in range(_PASSPORTS)
+    ]
 
 
 def _judge(

@@ -9,6 +9,7 @@ from tests.support.asked import asked
 
 from passgate.core.constraints import (
     CONSTRAINTS,
+    Compiled,
     ConstraintValueError,
     compile_owed,
     merge,
@@ -224,9 +225,13 @@ def _ago(now: Instant, age_s: int) -> Instant:
 
 def severity(owed: list[tuple[str, ConstraintSet]], case: Case) -> int:
     """0: allowed, 1: held, 2: refused; by constraints, or by counters that hold `spent`."""
+    return severity_of(compile_owed(owed), case)
+
+
+def severity_of(compiled: Compiled, case: Case) -> int:
+    """As `severity`, of what is compiled already."""
     spent = case[4]
     pace, known, sent, answered = case[6]
-    compiled = compile_owed(owed)
     found = compiled.evaluate(*asked_of(case))
     if found.refusal is not None:
         assert found.refusal.code in REASONS

@@ -12,6 +12,7 @@ from passgate.config.yaml_loader import (
     Scalar,
     plain_value,
     read_yaml,
+    resolve_plain,
 )
 from passgate.errors import ConfigError
 
@@ -66,6 +67,14 @@ def test_the_few_plain_scalars_have_their_type(written: str, value: object) -> N
 def test_everything_else_is_text(written: str) -> None:
     """Words, octal, hex, sexagesimal, dates and the like are the texts that they are."""
     assert read(f"k: {written}\n") == {"k": written}
+
+
+def test_a_number_that_a_float_would_round_stays_text() -> None:
+    """Nobody's money is a hair more or less than what was written."""
+    assert resolve_plain("0.10") == 0.1
+    assert resolve_plain("900719925474.91") == 900719925474.91
+    assert resolve_plain("1.00000000000000001") == "1.00000000000000001"
+    assert resolve_plain("900719925474099.123") == "900719925474099.123"
 
 
 def test_quoted_scalars_are_text() -> None:

@@ -1,6 +1,7 @@
 """Lists of hosts and domains, compared in the one spelling that `passgate.core.hosts` gives."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from passgate.core.constraints.values import texts
 from passgate.core.hosts import split_authority
@@ -44,6 +45,9 @@ def domains(raw: object) -> Domains:
     return Domains(frozenset(hosts), tuple(sorted(endings)))
 
 
+# Requests name few hosts, each at most as long as a name can be; reading one again takes longer
+# than all other comparing of a request. Invented ones only cost themselves the cache.
+@lru_cache(maxsize=1024)
 def canonical(host: str) -> str | None:
     """The host, if it is in the one spelling that lists are compared in, else None."""
     return host if split_authority(f"[{host}]" if ":" in host else host) == (host, None) else None
