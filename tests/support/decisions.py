@@ -69,6 +69,7 @@ class Scene:
     target: bytes = b"/v1/search"
     headers: tuple[tuple[bytes, bytes], ...] = ((b"Host", b"api.example"),)
     body: bytes | None = None
+    received: bytes | None = None
     peer: str = "192.0.2.1"
     presents: bool = True
     claims: Mapping[str, Any] = field(
@@ -108,6 +109,7 @@ class Scene:
         found = canonical_request(self.wire(), RequestRules(header_rules()))
         if isinstance(found, Request):
             found.body = self.body
+            found.received = self.received
         return found
 
     def good_request(self) -> Request:

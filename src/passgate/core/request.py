@@ -72,7 +72,8 @@ class Request:
     trusted proxies it came through. `scheme` (`http` or `https`) and `authority` are those that the
     client used, by the word of a trusted proxy where there is one, else by the connection and Host.
     `headers` are all that arrived; `sorted` is what becomes of them. `body` is None until it was
-    read whole.
+    read whole; `received` is what it was where a rule has written it anew, which is what its sender
+    can have signed.
     """
 
     method: str
@@ -87,6 +88,7 @@ class Request:
     headers: Sequence[tuple[bytes, bytes]]
     sorted: SortedHeaders
     body: bytes | None
+    received: bytes | None
 
     def __init__(
         self,
@@ -102,6 +104,7 @@ class Request:
         headers: Sequence[tuple[bytes, bytes]],
         sorted: SortedHeaders,  # noqa: A002 - the name of the field
         body: bytes | None = None,
+        received: bytes | None = None,
     ) -> None:
         self.method = method
         self.target = target
@@ -115,6 +118,7 @@ class Request:
         self.headers = headers
         self.sorted = sorted
         self.body = body
+        self.received = received
 
 
 _METHODS: Final = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"))

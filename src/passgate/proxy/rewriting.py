@@ -19,6 +19,7 @@ def judged_again(plan: Plan, request: Request, decide_again: Callable[[], Plan])
     body = _new_body(plan.findings)
     if body is None or plan.refusal is not None:
         return plan
+    request.received = request.body
     request.body = body
     again = decide_again()
     if _new_body(again.findings) is not None:

@@ -131,7 +131,8 @@ def _judge_cover(signed: Signed, request: Request) -> Refusal | None:
     where = "@target-uri" in covered or covered >= {"@authority", "@path", "@query"}
     if "@method" not in covered or carrier not in covered or not where:
         return _UNCOVERED
-    body = request.body
+    # What was signed is what was sent, whatever a rule has made of it since.
+    body = request.body if request.received is None else request.received
     if body is None:
         return None
     if "content-digest" not in covered:

@@ -223,6 +223,20 @@ class TestBodies:
         assert self.said(covering, body=b'{"amount": 2}') == "proof_invalid"
         assert self.said(covering, "sha-256=:AAAA:") == "proof_invalid"
 
+    def test_what_was_sent_is_what_was_signed(self) -> None:
+        """A rule that has written the body anew does not break its sender's proof."""
+        covering = COVERED + ' "content-digest" "content-type"'
+        values = {**SHOWN, "content-digest": self.digest, "content-type": "application/json"}
+        lines = (
+            (b"Content-Type", b"application/json"),
+            (b"Content-Digest", self.digest.encode()),
+            *signature(values, covering),
+        )
+        anew = b'{"amount": "[redacted]"}'
+
+        assert judged(*lines, body=anew, received=self.body) == "allow"
+        assert judged(*lines, body=self.body, received=anew) == "proof_invalid"
+
     @pytest.mark.parametrize(
         ("field", "good"),
         [
