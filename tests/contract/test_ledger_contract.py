@@ -7,7 +7,7 @@ durable ledger is also killed at any point, with whatever of its log was not on 
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,11 @@ from tests.support.counter_server import CounterServer, running
 from passgate.clock import system_clock
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
+from passgate.core.once import Once
 from passgate.ledger import LEDGERS, Premises
 from passgate.ledger.embedded import EmbeddedLedger
-from passgate.ledger.protocol import Reservation, Shortfall, StandingLedger
+from passgate.ledger.operations import Remembering
+from passgate.ledger.protocol import Conflict, Reservation, Shortfall, StandingLedger
 from passgate.ledger.valkey.settings import SharedSettings
 
 MIDNIGHT = datetime(2028, 2, 28, tzinfo=UTC).timestamp()
@@ -68,6 +70,10 @@ CHARGES = st.lists(
     ),
     max_size=5,
 ).map(tuple)
+KEEP_MS = Remembering().keep_s * 1000
+KEYS = st.none() | st.builds(
+    Once, st.sampled_from(["agent|i|a/k", "agent|i|a/l"]), st.sampled_from(["d", "d", "e"])
+)
 
 
 @dataclass
@@ -81,10 +87,22 @@ class Entry:
 
 
 @dataclass
+class Asked:
+    """An operation: what all of its requests spend together."""
+
+    digest: str
+    steady: int
+    entries: list[Entry]
+    open: int = 0
+    sent: bool = False
+
+
+@dataclass
 class Held:
     reservation: Reservation
     entries: list[Entry]
     decision_id: str
+    asked: Asked | None = None
 
 
 def period(unit: str, ms: int) -> object:
@@ -100,6 +118,7 @@ def period(unit: str, ms: int) -> object:
 
 class LedgerMachine(RuleBasedStateMachine):
     kind = "memory"
+    keyed = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,6 +130,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.wall = self.steady = 0
         self.entries: list[Entry] = []
         self.in_flight = 0
+        self.operations: dict[str, Asked] = {}
         self.held: list[Held] = []
         self.ended: list[Reservation] = []
         self.exact = True  # no crash yet: not one too many is counted
@@ -174,17 +194,26 @@ class LedgerMachine(RuleBasedStateMachine):
     def the_wall_clock_is_set(self, seconds: float) -> None:
         self.clock_wall += seconds
 
-    @rule(charges=CHARGES)
-    def a_request_reserves(self, charges: tuple[Charge, ...]) -> None:
+    @rule(charges=CHARGES, once=KEYS)
+    def a_request_reserves(self, charges: tuple[Charge, ...], once: Once | None) -> None:
+        once = once if self.keyed else None
         now = self.see()
-        before = self.shown(charges, now)
-        taken = self.ledger.reserve(charges, now)
+        offered = charges
+        before = self.shown(offered, now)
+        taken = self.ledger.reserve(offered, now, once)
+        known = None if once is None else self.known(once.name, taken)
+        if once is not None and known is not None:
+            if known.digest != once.digest:
+                assert taken == Conflict(once)
+                assert self.shown(offered, now) == before
+                return
+            charges = tuple(replace(c, amount=0) if c.kind == "spend" else c for c in charges)
         asked: dict[str, int] = {}
         for c in charges:
             asked[c.counter] = asked.get(c.counter, 0) + c.amount
         limits = dict(COUNTERS)
         if isinstance(taken, Shortfall):
-            assert self.shown(charges, now) == before
+            assert self.shown(offered, now) == before
             counter = taken.charge.counter
             assert taken.remaining < asked[counter]
             if self.exact:
@@ -212,19 +241,55 @@ class LedgerMachine(RuleBasedStateMachine):
         self.entries += entries
         self.decisions += 1
         taken.decision_id = f"att_{self.decisions}"
-        self.held.append(Held(taken, entries, taken.decision_id))
-        lines = [{"counter": c.counter, "amount": c.amount} for c in charges]
-        self.append("decision", decision="allow", decision_id=taken.decision_id, charges=lines)
+        assert (taken.repeated, taken.charges) == (known is not None, charges)
+        held = Held(taken, entries, taken.decision_id)
+        members = {}
+        if once is not None:
+            if known is None:
+                known = Asked(once.digest, self.steady, split(entries)[0])
+                self.operations[once.name] = known
+            known.open += 1
+            held = Held(taken, entries, taken.decision_id, known)
+            members["idempotency"] = {"name": once.name, "digest": once.digest}
+            if taken.repeated:
+                members["idempotency"]["repeated"] = True
+        self.held.append(held)
+        self.append(
+            "decision",
+            decision="allow",
+            decision_id=taken.decision_id,
+            charges=[{"counter": c.counter, "amount": c.amount} for c in charges],
+            **members,
+        )
+
+    def known(self, name: str, taken: object) -> Asked | None:
+        """The operation of that name, unless it is too old; the ledger may say where it is both.
+
+        What is too old after a crash only the ledger knows: the log has no time since boot.
+        """
+        found = self.operations.get(name)
+        if found is None or found.open:
+            return found
+        age = self.steady - found.steady
+        if abs(age - KEEP_MS) <= 2 or (not self.exact and age > KEEP_MS // 2):
+            said = isinstance(taken, Conflict) or (
+                isinstance(taken, Reservation) and taken.repeated
+            )
+            return found if said else None
+        return found if age < KEEP_MS else None
 
     @precondition(lambda self: self.held)
     @rule(data=st.data(), spent=st.sampled_from([None, 0, 10, 55, 1000]))
     def a_request_ends(self, data: st.DataObject, spent: int | None) -> None:
         held = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
         self.ledger.settle(held.reservation, spent, self.see())
+        settled, _ = split(held.entries)
+        if held.asked is not None:
+            settled = [] if held.asked.sent else held.asked.entries
+            held.asked.sent = True
         if spent is not None:
-            for entry in held.entries:
-                if entry.counter.startswith("spend/"):
-                    entry.amount = min(entry.amount, spent)
+            for entry in settled:
+                entry.amount = min(entry.amount, spent)
         self.ends(held, released=False, settled_cents=spent)
 
     @precondition(lambda self: self.held)
@@ -232,13 +297,21 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_request_never_reaches_the_upstream(self, data: st.DataObject) -> None:
         held = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
         self.ledger.release(held.reservation, self.see())
+        asked = held.asked
         for entry in held.entries:
-            entry.amount = 0
+            if asked is None or not entry.counter.startswith("spend/"):
+                entry.amount = 0
+        if asked is not None and asked.open == 1 and not asked.sent:
+            for entry in asked.entries:
+                entry.amount = 0
+            self.operations = {n: a for n, a in self.operations.items() if a is not asked}
         self.ends(held, released=True)
 
     def ends(self, held: Held, **members: Any) -> None:
         charges = held.reservation.charges
         self.in_flight -= sum(c.kind == "concurrent" for c in charges)
+        if held.asked is not None:
+            held.asked.open -= 1
         self.ended.append(held.reservation)
         self.append("outcome", decision_id=held.decision_id, **members)
 
@@ -312,28 +385,60 @@ class DurableLedgerMachine(LedgerMachine):
     def remember_what_is_on_disk(self) -> None:
         """The model after a restart: the lines that are left, at their times, and no more."""
         self.entries, self.held, self.ended, self.in_flight = [], [], [], 0
+        self.operations = {}
         self.exact = False
-        known: dict[str, list[Entry]] = {}
+        open_: dict[str, tuple[list[Entry], Asked | None]] = {}
         wall = 0
         for line in self.log:
-            if line["kind"] == "decision":
-                at = datetime.fromisoformat(line["time"]) - datetime.fromtimestamp(0, UTC)
-                wall = max(wall, at // timedelta(milliseconds=1))
-                known[line["decision_id"]] = [
-                    Entry(c["counter"], c["amount"], wall, wall)
-                    for c in line["charges"]
-                    if not c["counter"].startswith("concurrent/")
-                ]
-                self.entries += known[line["decision_id"]]
+            name = line["decision_id"]
+            if line["kind"] == "outcome":
+                self.replay_end(line, *open_.pop(name))
                 continue
-            for entry in known.pop(line["decision_id"], []):
-                if line["released"]:
-                    entry.amount = 0
-                elif line["settled_cents"] is not None and entry.counter.startswith("spend/"):
-                    entry.amount = min(entry.amount, line["settled_cents"])
+            at = datetime.fromisoformat(line["time"]) - datetime.fromtimestamp(0, UTC)
+            wall = max(wall, at // timedelta(milliseconds=1))
+            entries = [
+                Entry(c["counter"], c["amount"], wall, wall)
+                for c in line["charges"]
+                if not c["counter"].startswith("concurrent/")
+            ]
+            self.entries += entries
+            open_[name] = entries, None
+            if "idempotency" in line:
+                key = line["idempotency"]
+                spent, others = split(entries)
+                if "repeated" not in key:
+                    self.operations[key["name"]] = Asked(key["digest"], wall, spent)
+                asked = self.operations[key["name"]]
+                asked.open += 1
+                open_[name] = others, asked
+        for _, asked in open_.values():
+            if asked is not None:
+                asked.open, asked.sent = 0, True
         self.wall = max(wall, self.floor[0])
         self.steady = max(wall, *self.floor)
         self.lead = self.steady / 1000 - self.clock_boot
+
+    def replay_end(self, line: dict[str, Any], entries: list[Entry], asked: Asked | None) -> None:
+        if line["released"]:
+            for entry in entries:
+                entry.amount = 0
+        paid = 0 if line["released"] else line["settled_cents"]
+        if asked is not None:
+            asked.open -= 1
+            if asked.sent or (line["released"] and asked.open):
+                return
+            asked.sent = not line["released"]
+            entries = asked.entries
+            if line["released"]:
+                self.operations = {n: a for n, a in self.operations.items() if a is not asked}
+        for entry in split(entries)[0]:
+            entry.amount = entry.amount if paid is None else min(entry.amount, paid)
+
+
+def split(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """What is spent, and the rest."""
+    spent = [entry for entry in entries if entry.counter.startswith("spend/")]
+    return spent, [entry for entry in entries if not entry.counter.startswith("spend/")]
 
 
 class OnLoop:
@@ -359,6 +464,7 @@ class SharedLedgerMachine(LedgerMachine):
     """One gate alone on a server: it owes what every ledger owes, by the server's own time."""
 
     kind = "valkey"
+    keyed = False  # its keys have tests of their own: their spend is the server's
     server: CounterServer
     runs = 0
 

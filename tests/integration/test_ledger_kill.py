@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.support.owed import owed
+
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
 from passgate.ledger.embedded import EmbeddedLedger
@@ -17,6 +19,7 @@ import asyncio, itertools, json, os, sys
 from pathlib import Path
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
+from passgate.core.once import Once
 from passgate.ledger.embedded import EmbeddedLedger
 
 NOW = Instant(1_800_000_000.0, 1_000.0)
@@ -39,18 +42,26 @@ async def main(directory):
             await ledger.snapshot()
             print(ledger.covered, flush=True)
 
+    append(kind="start")
     keeping = asyncio.create_task(keep())
     held = []
-    for number in itertools.count(size):
+    for number in itertools.count(size + 1):
         subject = f"agent|i|{number % 700}"
         charges = (
             Charge(f"spend/daily/{subject}", "spend", "daily", 10, 10**9, "k"),
             Charge(f"rate/60/{subject}", "rate", 60, 1, 10**9, "k"),
         )
-        taken = ledger.reserve(charges, NOW)
+        # Two in three have a key, which the agent's next two requests share.
+        once = Once(f"{subject}/{number // 2100}", "d") if number % 3 else None
+        taken = ledger.reserve(charges, NOW, once)
         taken.decision_id = f"att_{number}"
-        append(kind="decision", decision="allow", decision_id=taken.decision_id,
-               charges=[{"counter": c.counter, "amount": c.amount} for c in charges])
+        key = {}
+        if once is not None:
+            key["idempotency"] = {"name": once.name, "digest": once.digest}
+            if taken.repeated:
+                key["idempotency"]["repeated"] = True
+        append(kind="decision", decision="allow", decision_id=taken.decision_id, **key,
+               charges=[{"counter": c.counter, "amount": c.amount} for c in taken.charges])
         held.append(taken)
         if len(held) > 50:
             ended = held.pop(number % 50)
@@ -102,7 +113,9 @@ def test_what_the_log_says_is_spent_after_kill_9_at_any_moment(tmp_path: Path) -
         try:
             await ledger.start(read, len(lines))
             assert started_from, "there is a snapshot"
-            for counter, used in spent(lines).items():
+            repeats = [line for line in lines if "repeated" in line.get("idempotency", {})]
+            assert repeats, "some keys come again"
+            for counter, used in owed(lines).items():
                 kind, window, _ = counter.split("/")
                 charge = Charge(counter, kind, window, 0, 10**9, "k")
                 now = Instant(1_800_000_000.0, 1.0)
@@ -115,23 +128,3 @@ def test_what_the_log_says_is_spent_after_kill_9_at_any_moment(tmp_path: Path) -
             await scenario()
 
     asyncio.run(bounded())
-
-
-def spent(lines: list[dict[str, Any]]) -> dict[str, int]:
-    """What each counter owes by the log, added up the plain way."""
-    decisions: dict[str, dict[str, int]] = {}
-    for line in lines:
-        charges = decisions.setdefault(line["decision_id"], {})
-        if line["kind"] == "decision":
-            charges.update((c["counter"], c["amount"]) for c in line["charges"])
-        elif line["released"]:
-            charges.clear()
-        else:
-            for counter in charges:
-                if counter.startswith("spend/"):
-                    charges[counter] = min(charges[counter], line["settled_cents"])
-    owed: dict[str, int] = {}
-    for charges in decisions.values():
-        for counter, amount in charges.items():
-            owed[counter] = owed.get(counter, 0) + amount
-    return owed

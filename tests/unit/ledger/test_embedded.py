@@ -11,10 +11,11 @@ import pytest
 
 from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
+from passgate.core.once import Once
 from passgate.errors import DataError
 from passgate.ledger import LEDGERS, Premises
 from passgate.ledger.embedded import EmbeddedLedger
-from passgate.ledger.protocol import Reservation
+from passgate.ledger.protocol import Conflict, Reservation
 from passgate.testing import ManualClock
 
 NOW = Instant(1_800_000_000.0, 1_000.0)
@@ -636,5 +637,143 @@ def test_a_snapshot_in_the_middle_of_a_stream_knows_its_minutes(tmp_path: Path) 
             await ledger.start(log.read, log.size())
             assert spent(ledger, spend(0)) == (8 if ended else 11)
             await killed(ledger)
+
+    run(scenario)
+
+
+ONCE = Once("agent|i|a/k", "d")
+
+
+def keyed(log: Log, ledger: EmbeddedLedger, decision_id: str, once: Once = ONCE) -> Reservation:
+    """A request under a key that costs 50 cents, and its line."""
+    taken = ledger.reserve((spend(50), rate()), NOW, once)
+    assert isinstance(taken, Reservation)
+    taken.decision_id = decision_id
+    key: dict[str, Any] = {"name": once.name, "digest": once.digest}
+    if taken.repeated:
+        key["repeated"] = True
+    charges = [{"counter": c.counter, "amount": c.amount} for c in taken.charges]
+    log.append(
+        "decision", decision="allow", decision_id=decision_id, charges=charges, idempotency=key
+    )
+    return taken
+
+
+@pytest.mark.parametrize("snapshots", [False, True])
+def test_a_key_is_known_after_a_kill(tmp_path: Path, snapshots: bool) -> None:
+    """Ended or not, by the log alone or by a snapshot: a repeat is charged nothing."""
+
+    async def scenario() -> None:
+        log = Log()
+        ledger = made(tmp_path, log)
+        await ledger.start(log.read, 0)
+        log.end(ledger, keyed(log, ledger, "a"), settled=30)
+        keyed(log, ledger, "b", Once("agent|i|a/open", "d"))
+        if snapshots:
+            await ledger.snapshot()
+        await killed(ledger)
+        ledger = made(tmp_path, log)
+        await ledger.start(log.read, len(log.lines))
+        assert spent(ledger, spend(0)) == 80
+        for once in (ONCE, Once("agent|i|a/open", "d")):
+            taken = keyed(log, ledger, "c", once)
+            assert taken.repeated
+            log.end(ledger, taken, released=True)
+        assert spent(ledger, spend(0)) == 80, "the one that was open may have been sent"
+        assert ledger.reserve((spend(1),), NOW, Once(ONCE.name, "e")) == Conflict(
+            Once(ONCE.name, "e")
+        )
+        await ledger.stop()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "left"),
+    [
+        ({"released": True}, {"released": True}, 0),
+        ({"released": True}, {"settled": 30}, 30),
+        ({"settled": 30}, {"released": True}, 30),
+        ({"settled": 30}, {"settled": 10}, 30),
+        ({"released": True}, None, 50),
+        (None, None, 50),
+    ],
+    ids=str,
+)
+def test_requests_of_one_key_that_end_after_a_snapshot_end_the_same_way_after_a_kill(
+    tmp_path: Path, first: Any, second: Any, left: int
+) -> None:
+    """Their lines are all there is of it; what the snapshot has of them must fit."""
+
+    async def scenario() -> None:
+        log = Log()
+        ledger = made(tmp_path, log)
+        await ledger.start(log.read, 0)
+        one, two = keyed(log, ledger, "a"), keyed(log, ledger, "b")
+        await ledger.snapshot()
+        if first is not None:
+            log.end(ledger, one, **first)
+        if second is not None:
+            log.end(ledger, two, **second)
+        assert spent(ledger, spend(0)) == left
+        await killed(ledger)
+        ledger = made(tmp_path, log)
+        await ledger.start(log.read, len(log.lines))
+        assert log.asked_from == 2
+        assert spent(ledger, spend(0)) == left
+        await ledger.stop()
+
+    run(scenario)
+
+
+def test_a_snapshot_under_way_has_what_was_and_not_what_becomes(tmp_path: Path) -> None:
+    """A key settled and one given up while it is written: the lines after it say so once more."""
+
+    async def scenario() -> None:
+        log = Log()
+        ledger = made(tmp_path, log)
+        await ledger.start(log.read, 0)
+        one, two = keyed(log, ledger, "a"), keyed(log, ledger, "b", Once("agent|i|a/l", "d"))
+        # Of another passport: its repeat ends what another subject's counter spent.
+        again = ledger.reserve((), NOW, Once("agent|i|a/l", "d"))
+        assert isinstance(again, Reservation)
+        again.decision_id = "c"
+        log.append(
+            "decision", decision="allow", decision_id="c", charges=[],
+            idempotency={"name": "agent|i|a/l", "digest": "d", "repeated": True},
+        )  # fmt: skip
+        log.end(ledger, two, released=True)
+        writing = asyncio.create_task(ledger.snapshot())
+        await asyncio.sleep(0)
+        log.end(ledger, again, released=True)
+        log.end(ledger, one, settled=30)
+        await writing
+        assert spent(ledger, spend(0)) == 30
+        await killed(ledger)
+        ledger = made(tmp_path, log)
+        await ledger.start(log.read, len(log.lines))
+        assert spent(ledger, spend(0)) == 30
+        assert ledger.reserve((), NOW, Once("agent|i|a/l", "e")).__class__ is Reservation
+        await ledger.stop()
+
+    run(scenario)
+
+
+def test_a_snapshot_of_the_format_before_is_read(tmp_path: Path) -> None:
+    """It knew no keys."""
+
+    async def scenario() -> None:
+        log = Log()
+        ledger = made(tmp_path, log)
+        await ledger.start(log.read, 0)
+        log.allow(ledger, "a", spend(50))
+        await ledger.stop()
+        with sqlite3.connect(tmp_path / "ledger.db") as file:
+            file.execute("PRAGMA user_version = 1")
+        file.close()
+        ledger = made(tmp_path, log)
+        await ledger.start(log.read, 1)
+        assert spent(ledger, spend(0)) == 50
+        await ledger.stop()
 
     run(scenario)

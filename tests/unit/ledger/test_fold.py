@@ -243,3 +243,63 @@ def test_what_is_no_number_of_minutes_is_not_counted(number: Any) -> None:
         fold([allow(0, spend=7), minute(1, number)])
     with pytest.raises(DataError, match="`minutes` is of a wrong type"):
         fold([allow(0, spend=7), outcome(1, minutes=number, settled_cents=7)])
+
+
+def keyed(seq: int, decision_id: str, *, repeated: bool = False, **charges: int) -> dict[str, Any]:
+    key: dict[str, Any] = {"name": "agent|i|a/k", "digest": "d"}
+    if repeated:
+        key["repeated"] = True
+    return {**allow(seq, decision_id, **charges), "idempotency": key}
+
+
+REPEATED = [keyed(0, "att_1", rate=1, spend=50), keyed(1, "att_2", repeated=True, rate=1, spend=0)]
+
+
+def test_an_operation_spends_once_and_its_rate_counts_each_time() -> None:
+    assert used(fold(REPEATED)) == {RATE: 2, SPEND: 50}
+
+
+def test_what_one_request_of_an_operation_gives_up_another_bears() -> None:
+    """Released is what was never sent; the other may have been."""
+    first = outcome(2, "att_1", released=True)
+    assert used(fold([*REPEATED, first])) == {RATE: 1, SPEND: 50}
+    both = [*REPEATED, first, outcome(3, "att_2", released=True)]
+    assert used(fold(both)) == {RATE: 0, SPEND: 0}
+    settled = [*REPEATED, first, outcome(3, "att_2", released=False, settled_cents=30)]
+    assert used(fold(settled)) == {RATE: 1, SPEND: 30}
+
+
+def test_the_first_request_of_an_operation_that_was_sent_settles_it() -> None:
+    ends = [
+        outcome(2, "att_2", released=False, settled_cents=30),
+        outcome(3, "att_1", released=False, settled_cents=10),
+    ]
+    assert used(fold([*REPEATED, *ends])) == {RATE: 2, SPEND: 30}
+
+
+def test_an_operation_of_which_nothing_was_sent_is_forgotten() -> None:
+    folded = fold([keyed(0, "att_1", spend=50), outcome(1, "att_1", released=True)])
+    assert len(folded.operations) == 0
+
+
+def test_a_repeat_of_what_the_log_no_longer_has_spends_nothing() -> None:
+    folded = fold([keyed(0, "att_1", repeated=True, rate=1, spend=0)])
+    assert used(folded) == {RATE: 1}
+    assert len(folded.operations) == 0
+
+
+def test_who_had_open_requests_is_gone_and_they_stay_charged() -> None:
+    """They may have been sent: a repeat is one, and gives nothing back if it is not sent itself."""
+    folded = fold(REPEATED)
+    folded.close()
+    operation = folded.operations.known("agent|i|a/k")
+    assert operation is not None
+    assert (operation.open, operation.sent) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "key", [{"name": "x/y"}, {"name": "x/y", "digest": 1}, {"name": "x", "digest": "d"}, 7]
+)
+def test_a_key_that_the_gate_does_not_write_is_no_line(key: Any) -> None:
+    with pytest.raises(DataError, match="log line 0 cannot be counted"):
+        fold([{**allow(0, spend=1), "idempotency": key}])
