@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,20 @@ def free_port() -> int:
 class CounterServer:
     """One server; `start` after `kill` or `stop` is the same one again, with what it wrote to disk.
 
-    `options` are those of its command line, such as ("--appendonly", "yes").
+    `options` are those of its command line, such as ("--appendonly", "yes"), after `first`: a
+    configuration file, where one is needed.
     """
 
-    def __init__(self, directory: Path, options: Sequence[str] = (), port: int = 0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        options: Sequence[str] = (),
+        port: int = 0,
+        first: Sequence[str] = (),
+    ) -> None:
         self.directory = directory
         self.options = list(options)
+        self.first = first or ("--save", "")
         self.port = port or free_port()
         self.process: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
@@ -53,20 +61,34 @@ class CounterServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
-    def start(self, *, expect: bytes = b"+PONG") -> "CounterServer":
-        """Starts it, and returns once it answers (`expect`: what it says to a PING)."""
+    def start(self) -> "CounterServer":
+        """Starts it, and returns once it answers."""
+        self._run()
+        self._await(lambda: self.says(b"PING").startswith((b"+PONG", b"-NOAUTH")))
+        return self
+
+    def start_tls(self) -> "CounterServer":
+        """Starts one that speaks TLS alone, and returns once it listens."""
+        self._run()
+        self._await(lambda: socket.create_connection(("127.0.0.1", self.port), 5).close() is None)
+        return self
+
+    def _run(self) -> None:
         plain = [] if "--port" in self.options else ["--port", str(self.port)]
         command = [
-            program(), "--bind", "127.0.0.1", *plain, "--dir", str(self.directory), "--save", "",
+            program(), *self.first, "--bind", "127.0.0.1", *plain, "--dir", str(self.directory),
             "--logfile", str(self.directory / "server.log"), "--daemonize", "no", *self.options,
         ]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    def _await(self, answers: Callable[[], bool]) -> None:
+        assert self.process is not None
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             assert self.process.poll() is None, (self.directory / "server.log").read_text()
             try:
-                if self.says(b"PING").startswith(expect):
-                    return self
+                if answers():
+                    return
             except OSError:
                 time.sleep(0.01)  # the one thing that says when a server listens is to try
         raise AssertionError("redis-server did not come up")
@@ -112,11 +134,9 @@ class CounterServer:
 
 
 @contextmanager
-def running(
-    directory: Path, options: Sequence[str] = (), *, expect: bytes = b"+PONG"
-) -> Iterator[CounterServer]:
+def running(directory: Path, options: Sequence[str] = ()) -> Iterator[CounterServer]:
     """A server for the time of a test."""
-    server = CounterServer(directory, options).start(expect=expect)
+    server = CounterServer(directory, options).start()
     try:
         yield server
     finally:

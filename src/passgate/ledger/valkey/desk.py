@@ -372,10 +372,10 @@ class Desk:
             return fields
         used = 0
         if isinstance(book, CalendarWindow):
-            book_start = book.window[0]
-            if start and book.used and int(book_start) * 1000 > start:
+            book_ms = book.window[0] * 1000  # -inf of a counter that was never used
+            if start and book.used and book_ms > start:
                 return None
-            if not start or int(book_start) * 1000 == start:
+            if not start or book_ms == start:
                 used = book.used
         elif book is not None:
             used = book.used

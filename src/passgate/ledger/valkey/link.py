@@ -77,13 +77,17 @@ class Link:
         """Keeps the server asked and told, for ever."""
         wait_s = _FIRST_WAIT_S
         while True:
-            failure: Exception | None = None
+            failure: Exception
             try:
                 await self._greet()
                 wait_s = _FIRST_WAIT_S
                 while True:
                     await self._turn()
             except _FAILURES as error:
+                failure = error
+            except Exception as error:
+                # A defect of ours; without a link nothing would ever be counted again.
+                _logger.exception("shared_ledger_failed")
                 failure = error
             await self._lose(failure)
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads, hides nothing
@@ -92,16 +96,22 @@ class Link:
     async def leave(self) -> None:
         """Gives back what is leased and takes leave, if the server answers; `run` has ended."""
         failure: Exception | None = None
-        if self._sent is not None:
-            self._desk.lost(self._sent)
-            self._sent = None
-            await self._disconnect()
-        elif self.up and self._connection is not None:
-            self._desk.return_all()
+        for _ in range(2):  # the first may find that the connection has gone unnoticed
+            batch, self._sent = self._sent, None
+            if batch is not None or failure is not None:
+                self._desk.lost(batch)
+                await self._disconnect()
+            elif not self.up:
+                break
+            failure = None
             try:
+                if self._connection is None:
+                    await self._greet()
+                self._desk.return_all()
                 while not self._desk.idle:
                     await self._exchange()
                 await self._exchange(leaves=True)
+                break
             except _FAILURES as error:
                 failure = error
         if failure is not None:
@@ -138,7 +148,7 @@ class Link:
         self._mark = mark
         self.state.gates = max(1, len(names))
         self.state.missing = missing
-        self._owner.keep(epoch, frozenset(names))
+        await asyncio.to_thread(self._owner.keep, epoch, frozenset(names))
         if why:
             _logger.warning("shared_ledger_began_anew", why=why, missing=missing)
         self._desk.met(known=self._told, must_report=bool(reports), leased_keys=leased)
@@ -165,10 +175,13 @@ class Link:
                 f"another process says that it is {self._owner.name}, as this gate: "
                 "has its data directory been copied?"
             )
-        _, server_ms, missing, gates, answers, ended = said
+        _, server_ms, missing, gates, names, answers, ended = said
         self._meet(server_ms, now)
         self._desk.absorb(batch, answers, ended, now.boot, server_ms)
         self._sent = None
+        if not leaves and self._owner.known != frozenset(names):
+            # Should the server forget everything, this gate knows whom to wait for.
+            await asyncio.to_thread(self._owner.keep, self._owner.epoch, frozenset(names))
         self.state.gates = max(1, gates)
         self.state.missing = missing
         self._desk.counted.round_trips += 1

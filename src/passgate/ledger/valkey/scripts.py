@@ -301,10 +301,11 @@ if leaves == 1 then
   redis.call('DEL', KEYS[4])
 end
 lives(owner)
-local gates = 0
+local gates, names = 0, {}
 for name in pairs(alive) do
+  names[#names + 1] = name
   if lives(name) then gates = gates + 1 end
 end
-return cmsgpack.pack({ 'ok', now, missing, gates, answers, ended })
+return cmsgpack.pack({ 'ok', now, missing, gates, names, answers, ended })
 """
 )
