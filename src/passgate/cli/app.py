@@ -7,6 +7,7 @@ from passgate.cli.audit import audit_app
 from passgate.cli.catalog import catalog_app
 from passgate.cli.catalog_from_openapi import from_openapi
 from passgate.cli.config import config_app
+from passgate.cli.curl import curl
 from passgate.cli.delegate import delegate
 from passgate.cli.demo import demo
 from passgate.cli.explain import explain
@@ -58,6 +59,7 @@ app.add_typer(catalog_app, name="catalog")
 app.add_typer(issuer_app, name="issuer")
 app.command()(issue)
 app.command()(delegate)
+app.command()(curl)
 app.command()(revoke)
 app.command()(inspect)
 app.command()(verify)

@@ -56,6 +56,11 @@ class Holder:
         """The RFC 7638 thumbprint of the public key."""
         return public_jwk(self.key)["kid"]
 
+    def prove(self, claims: dict[str, Any]) -> str:
+        """The compact JWS of a proof's `claims`, with the public key in its header (RFC 9449)."""
+        headers = {"typ": "dpop+jwt", "jwk": self.jwk}
+        return jwt.encode(claims, self.key, algorithm="EdDSA", headers=headers)
+
     def sign(self, typ: str, claims: dict[str, Any]) -> str:
         """The compact JWS of `claims`; its `kid` is the thumbprint."""
         headers = {"typ": typ, "kid": self.thumbprint}

@@ -9,6 +9,7 @@ from passgate.core.keys import fits
 from passgate.core.passport import Holder
 from passgate.core.proof.base import ProofRules, burning, invalid, judge_moment
 from passgate.core.proof.content_digest import digest_fits
+from passgate.core.proof.nonces import Nonces
 from passgate.core.proof.signature_base import signature_base
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request
@@ -115,11 +116,19 @@ def judge_signature(
         return outside
     nonce = parameters.get("nonce")
     if rules.nonce_required and (
-        rules.nonces is None or type(nonce) is not str or not rules.nonces.is_good(nonce, now)
+        rules.nonces is None or type(nonce) is not str or not _is_given(nonce, rules.nonces, now)
     ):
         return _NO_NONCE
     # Not the nonce, which one gate may give to many requests, nor the octets: the same statement.
     return burning(holder.thumbprint, sha256(base).hexdigest(), rules)
+
+
+def _is_given(nonce: str, nonces: Nonces, now: Instant) -> bool:
+    """Whether a nonce is one that was given out, alone or with a dot and the agent's own after it.
+
+    One is given to many, and two requests that are alike need to differ in something.
+    """
+    return nonces.is_good(nonce.partition(".")[0], now)
 
 
 def _judge_cover(signed: Signed, request: Request) -> Refusal | None:

@@ -193,8 +193,10 @@ def test_a_nonce_is_demanded_where_the_gate_gives_them_out() -> None:
     nonces = Nonces(b"k" * 32)
     rules = ProofRules(nonces=nonces, nonce_required=True)
 
-    assert judged(*signed(nonce=nonces.current(NOW)), proof=rules) == "allow"
-    for nonce in (None, "x", 7):
+    given = nonces.current(NOW)
+    assert judged(*signed(nonce=given), proof=rules) == "allow"
+    assert judged(*signed(nonce=given + ".mine"), proof=rules) == "allow"
+    for nonce in (None, "x", 7, given + "mine", "." + given):
         refusal = scene(*signed(nonce=nonce), proof=rules).judge().refusal
         assert refusal is not None
         assert refusal.wants_nonce
