@@ -18,7 +18,9 @@ from passgate.approvals.book import Book
 from passgate.approvals.courier import Courier
 from passgate.approvals.held import APPROVED, DENIED, LAPSED, LIVE, PENDING, USED, Held
 from passgate.approvals.letters import Letter, write_letter
+from passgate.approvals.roster import Roster
 from passgate.approvals.settings import ApprovalSettings
+from passgate.approvals.waiting import WaitingRoom
 from passgate.clock import Clock
 from passgate.core.instant import Instant
 from passgate.errors import DataError
@@ -26,9 +28,6 @@ from passgate.ledger.protocol import HOLD_PREFIX, Reservation, StandingLedger
 from passgate.log import Log
 from passgate.ulid import UlidSource
 
-MOST_OF_A_PASSPORT: Final = 20
-MOST_PENDING: Final = 1000
-MOST_WAITING: Final = 100
 NOBODY: Final = "Nobody decided in time."
 _TICK_S: Final = 1.0
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -74,14 +73,10 @@ class Approvals:
         self._boot_id = _machine_boot_id() if boot_id is None else boot_id
         self._ids = UlidSource(HOLD_PREFIX)
         self._letter_ids = UlidSource("evt_")
-        self._held: dict[str, Held] = {}
-        self._by_digest: dict[str, Held] = {}
-        self._pending: dict[tuple[str, str], int] = {}
+        self._roster = Roster()
+        self._room = WaitingRoom(wait)
         self._reservations: dict[str, Reservation] = {}
         self._busy: set[str] = set()
-        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
-        self._waiting = 0
-        self._draining = False
         self._unwritten: set[str] = set()
         self._letters: list[Letter] = []
         self._keeping: asyncio.Task[None] | None = None
@@ -95,7 +90,7 @@ class Approvals:
         now = self._clock()
         for held in holds:
             self._rebase(held, now)
-            self._add(held)
+            self._roster.add(held)
             if held.state in LIVE:
                 await self._restore(held, reopened.pop(held.id, None))
         for hold_id, reservation in reopened.items():
@@ -120,9 +115,7 @@ class Approvals:
 
     def drain(self) -> None:
         """Whoever waits for a person is answered now, and nobody waits any more."""
-        self._draining = True
-        for hold_id in list(self._waiters):
-            self._wake(hold_id)
+        self._room.close()
 
     def adopt(self, settings: ApprovalSettings) -> None:
         """Other settings, for what happens from now on."""
@@ -133,10 +126,10 @@ class Approvals:
 
     def find(self, digest: str, now: Instant) -> Held | None:
         """The hold that counts for a request: it waits, has a grant, or was denied."""
-        held = self._by_digest.get(digest)
+        held = self._roster.of(digest)
         if held is not None:
             self._advance(held, now)
-            held = self._by_digest.get(digest)
+            held = self._roster.of(digest)
         return held
 
     def is_busy(self, held: Held) -> bool:
@@ -145,11 +138,9 @@ class Approvals:
 
     def room_for(self, issuer: str, passport_id: str, now: Instant) -> bool:
         """Whether another hold of this passport may open."""
-        if len(self._held) >= MOST_PENDING:
+        if not self._roster.has_room(issuer, passport_id):
             self.sweep(now)
-        if sum(self._pending.values()) >= MOST_PENDING:
-            return False
-        return self._pending.get((issuer, passport_id), 0) < MOST_OF_A_PASSPORT
+        return self._roster.has_room(issuer, passport_id)
 
     async def open(
         self, fields: dict[str, Any], reservation: Reservation | None, now: Instant
@@ -173,7 +164,7 @@ class Approvals:
             boot_id=self._boot_id,
             lasts_s=ttl_s,
         )
-        self._add(held)
+        self._roster.add(held)
         self._busy.add(held.id)
         if reservation is not None:
             reservation.decision_id = held.id
@@ -194,26 +185,9 @@ class Approvals:
     async def wait(self, held: Held, seconds: float, parked: asyncio.Future[None]) -> bool:
         """Waits until a person or time decides, `parked` is done, or for that long.
 
-        False at once where a hundred wait already, or the gate is stopping.
+        False at once where a hundred wait already.
         """
-        if self._waiting >= MOST_WAITING:
-            return False
-        if self._draining or held.state != PENDING:
-            return True
-        waiters = self._waiters.setdefault(held.id, set())
-        waiters.add(parked)
-        self._waiting += 1
-        sleeping = asyncio.ensure_future(self._wait(seconds))
-        try:
-            await asyncio.wait((parked, sleeping), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-            self._waiting -= 1
-            waiters.discard(parked)
-            if not waiters:
-                self._waiters.pop(held.id, None)
-        await asyncio.gather(sleeping, return_exceptions=True)
-        return True
+        return held.state != PENDING or await self._room.stay(held.id, seconds, parked)
 
     async def claim(self, held: Held, now: Instant) -> bool:
         """Takes the grant for one request, on disk first; False where that fails.
@@ -255,14 +229,14 @@ class Approvals:
     def listed(self, now: Instant) -> list[Held]:
         """Everything that is held or remembered, the newest first."""
         self.sweep(now)
-        return sorted(self._held.values(), key=lambda held: held.id, reverse=True)
+        return sorted(self._roster.all(), key=lambda held: held.id, reverse=True)
 
     def known(self, hold_id: str, now: Instant) -> Held | None:
         """The hold with that id, while it is remembered."""
-        held = self._held.get(hold_id)
+        held = self._roster.get(hold_id)
         if held is not None:
             self._advance(held, now)
-        return self._held.get(hold_id)
+        return self._roster.get(hold_id)
 
     async def decide(
         self, hold_id: str, *, approve: bool, approver: str, reason: str
@@ -290,35 +264,31 @@ class Approvals:
         if not written:
             return NotDecided("storage", "The decision cannot be put on disk; nothing was changed.")
         held.approver, held.reason, held.decided_wall = approver, reason, now.wall
-        self._becomes(held, state, now, lasts_s)
+        self._roster.change(held, state, now, lasts_s)
         self._note_decision(held)
-        self._wake(held.id)
+        self._room.wake(held.id)
         return held
 
     def counts(self) -> dict[str, int]:
         """How many holds are in each state, and how many requests wait for a person."""
-        found = dict.fromkeys((PENDING, APPROVED, DENIED), 0)
-        for held in self._held.values():
-            if held.state in found:
-                found[held.state] += 1
-        return {**found, "waiting": self._waiting}
+        return {**self._roster.counts(), "waiting": self._room.count}
 
     # Time.
 
     def sweep(self, now: Instant) -> None:
         """Ends and forgets what is due."""
-        for held in list(self._held.values()):
+        for held in self._roster.all():
             self._advance(held, now)
 
     def _advance(self, held: Held, now: Instant) -> None:
         """Takes a hold through every state that ended by itself until now."""
-        while held.id in self._held and held.id not in self._busy and held.due(now):
+        while held.id in self._roster and held.id not in self._busy and held.due(now):
             # It ended when it was due, and is remembered from then on, whenever that is noticed.
             ended = Instant(held.wall + held.lasts_s, held.boot + held.lasts_s)
             if held.state == PENDING:
                 held.reason, held.decided_wall = NOBODY, ended.wall
                 self._ends(held, DENIED, ended)
-                self._wake(held.id)
+                self._room.wake(held.id)
             elif held.state == APPROVED:
                 self._ends(held, LAPSED, ended)
             else:
@@ -326,7 +296,7 @@ class Approvals:
 
     def _ends(self, held: Held, state: str, at: Instant) -> None:
         """A state that needs no person's word: in memory at once, in the book soon."""
-        self._becomes(held, state, at, held.ttl_s)
+        self._roster.change(held, state, at, held.ttl_s)
         if state == DENIED:
             self._note_decision(held)
         else:
@@ -335,13 +305,6 @@ class Approvals:
         if letter is not None:
             self._letters.append(letter)
         self._unwritten.add(held.id)
-
-    def _becomes(self, held: Held, state: str, at: Instant, lasts_s: float) -> None:
-        if held.state == PENDING:
-            self._count(held, -1)
-        held.become(state, at, lasts_s)
-        if state in (USED, LAPSED) and self._by_digest.get(held.digest) is held:
-            del self._by_digest[held.digest]
 
     def _note_decision(self, held: Held) -> None:
         """Puts an approval or a denial on record; a denial gives back what was reserved."""
@@ -371,33 +334,9 @@ class Approvals:
 
     # Memory and disk.
 
-    def _add(self, held: Held) -> None:
-        self._held[held.id] = held
-        if held.state in (PENDING, APPROVED, DENIED):
-            self._by_digest[held.digest] = held
-        if held.state == PENDING:
-            self._count(held, 1)
-
     def _forget(self, held: Held) -> None:
-        if held.state == PENDING:
-            self._count(held, -1)
-        del self._held[held.id]
-        if self._by_digest.get(held.digest) is held:
-            del self._by_digest[held.digest]
+        self._roster.forget(held)
         self._unwritten.add(held.id)
-
-    def _count(self, held: Held, change: int) -> None:
-        key = (held.issuer, held.passport_id)
-        count = self._pending.get(key, 0) + change
-        if count:
-            self._pending[key] = count
-        else:
-            self._pending.pop(key, None)
-
-    def _wake(self, hold_id: str) -> None:
-        for parked in self._waiters.get(hold_id, ()):
-            if not parked.done():
-                parked.set_result(None)
 
     def _letter(self, held: Held, what: str, at: Instant) -> Letter | None:
         if self.settings.webhook is None:
@@ -429,9 +368,10 @@ class Approvals:
         # What is being changed just now is in that change.
         later = names & self._busy
         names -= later
-        holds = [msgspec.structs.replace(self._held[n]) for n in names if n in self._held]
+        holds = [held for held in map(self._roster.get, names) if held is not None]
+        gone = names - {held.id for held in holds}
         try:
-            await self._book.write(holds, letters, [n for n in names if n not in self._held])
+            await self._book.write(holds, letters, gone)
         except DataError as error:
             self._fail(error)
             self._unwritten |= names | later

@@ -371,7 +371,7 @@ class TestBounds:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Here at most two: from whichever passports."""
-        monkeypatch.setattr("passgate.approvals.desk.MOST_PENDING", 2)
+        monkeypatch.setattr("passgate.approvals.roster.MOST_PENDING", 2)
 
         async def work(house: House) -> None:
             for _ in range(2):
@@ -605,7 +605,7 @@ class TestWaiting:
 
     def test_at_most_a_hundred_wait(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Here one: the next hears 429, and where its request is held."""
-        monkeypatch.setattr("passgate.approvals.desk.MOST_WAITING", 1)
+        monkeypatch.setattr("passgate.approvals.waiting.MOST_WAITING", 1)
 
         async def work(house: House) -> None:
             passport = house.mint(constraints=HELD)
