@@ -116,6 +116,9 @@ def _memory(found: Any) -> str:
             f"{found['revocations_peak_mb'] - without:+.0f}",
         ),
     ]
+    if "counters_mb" in found:  # kept results may be older than this figure
+        agents, grown = found["counting_agents"], found["counters_mb"]
+        rows.append((f"counters of {agents:,} agents, by themselves", "", f"{grown:+.0f}"))
     return _table(("resident", "MB", "more than idle"), rows)
 
 

@@ -77,11 +77,14 @@ def _added(found: Any) -> list[Part]:
 def _memory(found: Any) -> list[Part]:
     passports = found["each_once_mb"] - found["idle_mb"]
     revocations = found["revocations_mb"] - found["without_revocations_mb"]
-    return [
+    parts = [
         Part("idle", found["idle_mb"], 60, " MB"),
         Part("passports +", passports, 120, " MB"),
         Part("revocations +", revocations, 100, " MB"),
     ]
+    if "counters_mb" in found:
+        parts.append(Part("counters +", found["counters_mb"], 150, " MB"))
+    return parts
 
 
 def _flat(found: Any) -> list[Part]:

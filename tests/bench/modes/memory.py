@@ -1,6 +1,8 @@
-"""Resident memory of a gate: idle, with many live passports, with many revocations (P6)."""
+"""Resident memory of a gate: idle, with many live passports, counters and revocations (P6)."""
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,8 @@ def memory(room: Room) -> dict[str, Any]:
         "passports": many,
         "each_once_mb": first,
         "each_twice_mb": second,
+        "counting_agents": many,
+        "counters_mb": _counting_mb(many),
         "revocations": options.revocations,
         "without_revocations_mb": without,
         "revocations_mb": revoked,
@@ -82,6 +86,13 @@ def _send_all(room: Room, gate: Peer, passports: Path, many: int, sent: int) -> 
             raise WrongAnswerError(f"{gate.name}: {run.bad} of {run.requests} answers")
         sent += run.requests
     return sent
+
+
+def _counting_mb(agents: int) -> float:
+    """What the counters of so many agents take in a process of their own."""
+    command = [sys.executable, "-m", "tests.bench.counting", str(agents)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    return float(ran.stdout)
 
 
 def _settled(peer: Peer) -> float:
