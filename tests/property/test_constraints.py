@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.asked import asked
 
@@ -353,6 +353,7 @@ things = st.recursive(
 
 
 @pytest.mark.parametrize("key", CONSTRAINTS)
+@settings(max_examples=40)
 @given(raw=things)
 def test_reading_fails_in_one_way_only(key: str, raw: Any) -> None:
     """Whatever a signer wrote, reading it gives a set or one kind of error with a sentence."""

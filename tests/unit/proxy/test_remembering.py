@@ -95,6 +95,36 @@ def test_who_was_dealt_with_is_known_to_the_agent_alone(tmp_path: Path) -> None:
     assert house.lines("decision")[0]["constraints"] == [[NEW, "allow"]]
 
 
+def test_an_approval_makes_a_counterparty_known(tmp_path: Path) -> None:
+    """Held, approved, forwarded once; from then on it is no news, and the log's fold knows it."""
+    vendor = (("X-Vendor", "acme"),)
+
+    async def work(house: House) -> None:
+        passport = house.mint(constraints={NEW: True})
+        answer = await house.answered("POST", "/v1/pay", passport, headers=vendor)
+        hold_id = body_of(answer)["hold"]["id"]
+        assert (await house.answered("POST", "/v1/pay", passport, headers=vendor)).status == 403
+        assert not any("counterparty" in name for name in house.ledger._by_name)
+        await house.approvals.decide(hold_id, approve=True, approver="ann", reason="")
+
+        await house.forwarded("POST", "/v1/pay", passport, headers=vendor)
+        await house.forwarded("POST", "/v1/pay", passport, headers=vendor)
+        other = house.mint(constraints={NEW: True})
+        await house.forwarded("POST", "/v1/pay", other, headers=vendor)
+
+    house = inside(tmp_path, work, **ROUTES)
+
+    decided = [line for line in house.lines("decision") if line["decision"] == "allow"]
+    assert [len(line.get("charges", ())) for line in decided] == [1, 0, 0]
+    assert [line["constraints"] for line in decided] == [
+        [[NEW, "hold"]],
+        [[NEW, "allow"]],
+        [[NEW, "allow"]],
+    ]
+    (mark,) = decided[0]["charges"]
+    assert mark["counter"] in fold(house.lines()).counters.by_name
+
+
 def test_what_is_new_is_charged_with_the_request_and_never_before() -> None:
     """Marks stand beside the charges until the request is allowed; then the fold knows them."""
     ledger = MemoryLedger()

@@ -45,7 +45,6 @@ from passgate.core.constraints.evaluation import (  # noqa: E402 - needs CONSTRA
     Explained,
     Owed,
     compile_owed,
-    refusal_for,
 )
 from passgate.core.constraints.sets import (  # noqa: E402 - needs CONSTRAINTS
     ConstraintValueError,
@@ -53,6 +52,7 @@ from passgate.core.constraints.sets import (  # noqa: E402 - needs CONSTRAINTS
     parse_constraints,
     problems,
 )
+from passgate.core.constraints.shortfalls import refusal_for  # noqa: E402 - after its neighbours
 
 __all__ = [
     "CONSTRAINTS",
