@@ -587,6 +587,33 @@ class TestWaiting:
 
         inside(tmp_path, work, **CONFIG)
 
+    def test_whoever_leaves_while_its_grant_is_claimed_keeps_it(self, tmp_path: Path) -> None:
+        """The grant is on disk as used by then; it is given back, and works for the next."""
+
+        async def work(house: House) -> None:
+            passport = house.mint(constraints=HELD)
+            hold = await held(house, passport)
+            await decide(house, hold)
+            claim = house.approvals.claim
+
+            async def slow(held: Held, now: Instant) -> bool:
+                claimed = await claim(held, now)
+                case.abandon()
+                return claimed
+
+            house.approvals.claim = slow  # type: ignore[method-assign]  # as slow as a disk
+            case, _, resumed = house.begin(house.wire("POST", "/v1/export", passport))
+            assert isinstance(case.with_body(b""), Wait)
+            await eventually(lambda: case.gone)
+            await settled()
+            assert not resumed.done()
+            assert (house.lines("decision")[-1]["decision"], spent(house)) == ("request_hold", 50)
+            house.approvals.claim = claim  # type: ignore[method-assign]
+            await eventually(lambda: not house.approvals._busy)
+            await house.forwarded("POST", "/v1/export", passport)
+
+        inside(tmp_path, work, **CONFIG)
+
     def test_a_gate_that_stops_answers_all_who_wait(self, tmp_path: Path) -> None:
         """They are told to come back; nobody waits from then on."""
 
