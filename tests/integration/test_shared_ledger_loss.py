@@ -376,6 +376,25 @@ def test_an_operation_is_charged_once_through_whichever_gate_it_comes(tmp_path: 
     run(scenario)
 
 
+def test_a_proof_counts_once_at_all_gates(tmp_path: Path) -> None:
+    """Used at one it is used at the other, and without the server nobody can say so."""
+
+    async def scenario() -> None:
+        with running(tmp_path / "server") as server:
+            a, b = (SharingGate(tmp_path / which, server) for which in "ab")
+            await a.start()
+            await b.start()
+            proof = charge("replay/240/nonce", 1, 1)
+            assert isinstance(await a.take(proof), Reservation)
+            assert isinstance(await b.take(proof), Shortfall)
+            server.kill()
+            assert isinstance(await b.take(charge("replay/240/other", 1, 1)), Unavailable)
+            await a.stop()
+            await b.stop()
+
+    run(scenario)
+
+
 def test_scripts_that_the_server_has_forgotten_are_sent_again(tmp_path: Path) -> None:
     """Nobody notices."""
 

@@ -785,9 +785,10 @@ KEYS: Final[tuple[Key, ...]] = (
         "ledger.on_loss.replay",
         choice("deny", "local"),
         "deny",
-        "Idempotency keys: a repeat cannot be told from a first request, so both are refused.",
+        "Idempotency keys and proofs of possession: a repeat cannot be told from a first use, so "
+        "both are refused.",
         restart=True,
-        lacks="a memory of its own for keys that gates share",
+        lacks="a memory of its own for what counts once at all gates",
         only=("deny",),
     ),
     Key("audit", A_SECTION, {}, "The signed log."),

@@ -188,7 +188,7 @@ REFUSED: dict[str, Refused] = {
     "issuers[].assurance.fal": Refused(3, "assurance levels", 0),
     "allow_self_issued": Refused(True, "self-issued passports", False),
     "self_issued": Refused({"permissions": [], "constraints": {}}, "self-issued passports"),
-    "ledger.on_loss.replay": Refused("local", "a memory of its own for keys", "deny"),
+    "ledger.on_loss.replay": Refused("local", "a memory of its own for what", "deny"),
 }
 
 

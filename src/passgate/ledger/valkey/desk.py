@@ -239,7 +239,7 @@ class Desk:
                 self.tell(name)
         elif not known:
             for name in self._book:
-                if shape_of(name).spends:
+                if shape_of(name).loss == "spend":
                     self.tell(name)
         for key in leased_keys:
             counter, _, _ = key.partition(":c:")[2].partition("@")

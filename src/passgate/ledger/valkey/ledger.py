@@ -330,10 +330,10 @@ class ValkeyLedger(EmbeddedLedger):
                 share.spare -= amount
                 covers.append(share)
                 continue
-            spends = shape_of(name).spends
-            rule = self._on_loss.spend if spends else self._on_loss.rate
+            loss = shape_of(name).loss
+            rule = self._on_loss.of(loss)
             if is_shared(name):
-                desk.counted.lost("spend" if spends else "rate", rule)
+                desk.counted.lost(loss, rule)
                 if rule == "deny":
                     refused = Unavailable(charge)
                     break

@@ -22,12 +22,18 @@ class OnLoss:
 
     `local` counts it here, up to this gate's part of the limit; `deny` refuses the request. `rate`
     is for rates and requests in flight, `spend` for money and for uses in all, `replay` for
-    idempotency keys.
+    idempotency keys and proofs of possession, each of which counts once.
     """
 
     rate: str = "local"
     spend: str = "deny"
     replay: str = "deny"
+
+    def of(self, kind: str) -> str:
+        """The rule for `rate`, `spend` or `replay`."""
+        if kind == "spend":
+            return self.spend
+        return self.rate if kind == "rate" else self.replay
 
 
 @dataclass(frozen=True, slots=True)

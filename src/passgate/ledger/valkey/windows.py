@@ -10,6 +10,7 @@ SLIDING: Final = 0
 CALENDAR: Final = 1
 CONCURRENT: Final = 2
 
+_SLIDING: Final = frozenset({"rate", "spend", "replay"})
 _USES: Final = frozenset({"total", "free"})
 
 HEARTBEAT_S: Final = 1.0
@@ -20,18 +21,18 @@ GONE_MS: Final = 15_000
 class Shape:
     """What one kind of counter is: SLIDING with its length, CALENDAR with its unit, or CONCURRENT.
 
-    `spends` says that what was taken is money or a use that never comes back, so that the rules for
-    spending apply to it; `cents` that its leases are of money.
+    `loss` says which rule of `OnLoss` it is under; uses that never come back are under that for
+    spending. `cents` says that its leases are of money.
     """
 
-    __slots__ = ("cents", "length_ms", "spends", "type", "unit")
+    __slots__ = ("cents", "length_ms", "loss", "type", "unit")
 
-    def __init__(self, type: int, length_ms: int, unit: str, spends: bool, cents: bool) -> None:  # noqa: A002 - the name of the field
+    def __init__(self, type: int, length_ms: int, unit: str, loss: str) -> None:  # noqa: A002 - the name of the field
         self.type = type
         self.length_ms = length_ms
         self.unit = unit
-        self.spends = spends
-        self.cents = cents
+        self.loss = loss
+        self.cents = False
 
 
 def shape_of(counter: str) -> Shape:
@@ -42,18 +43,16 @@ def shape_of(counter: str) -> Shape:
 
 @lru_cache(maxsize=1024)
 def _shape(kind: str, window: str) -> Shape:
-    cents = kind == "spend"
+    shape: Shape | None = None
     if kind == "concurrent" and window == "now":
-        return Shape(CONCURRENT, GONE_MS, "", False, False)
-    if (
-        kind in {"rate", "spend", "replay"}
-        and window.isascii()
-        and window.isdigit()
-        and int(window)
-    ):
-        return Shape(SLIDING, int(window) * 1000, "", cents, cents)
-    if (kind == "spend" and window in UNITS) or (kind in _USES and window == "total"):
-        return Shape(CALENDAR, 0, window, True, cents)
+        shape = Shape(CONCURRENT, GONE_MS, "", "rate")
+    elif kind in _SLIDING and window.isascii() and window.isdigit() and int(window):
+        shape = Shape(SLIDING, int(window) * 1000, "", kind)
+    elif (kind == "spend" and window in UNITS) or (kind in _USES and window == "total"):
+        shape = Shape(CALENDAR, 0, window, "spend")
+    if shape is not None:
+        shape.cents = kind == "spend"
+        return shape
     raise ValueError(f"no counter is called {kind}/{window}/…")
 
 
