@@ -251,12 +251,12 @@ class Case:
         consult(plan, self._enforcer.ledger, self._enforcer.paces, self.now)
 
     def take_question(
-        self, passport: Passport | None, proven: Proven | None = None
-    ) -> Refusal | None:
+        self, passport: Passport | None, proven: Proven | None, go_on: Callable[[], Step]
+    ) -> Step:
         """Counts one question to the gate, of this passport or of whoever is at this address.
 
-        Refuses where there were too many, as an answer costs more than a decision does, and where
-        the proof that came with it was used before.
+        The step is that of `go_on`, or a refusal where there were too many questions, as an answer
+        costs more than a decision does, or where the proof that came with it was used before.
         """
         if passport is None:
             subject = subject_of_address(self._record.client)
@@ -266,15 +266,30 @@ class Case:
         charge = Charge(name, "rate", 60, 1, _QUESTIONS_PER_MINUTE, "check")
         charges = (charge,) if proven is None else (charge, proven.charge)
         taken = self._enforcer.ledger.reserve(charges, self.now)
+        if isinstance(taken, Awaitable):
+            self._enforcer.spawn(self._question_later(taken, go_on))
+            return WAIT
+        return self._questioned(taken, go_on)
+
+    async def _question_later(self, taken: Awaitable[Taken], go_on: Callable[[], Step]) -> None:
+        try:
+            answer = await taken
+        except Exception:
+            _logger.exception("internal_error", decision_id=self._record.decision_id)
+            self._resume(self.failed())
+            return
+        self._resume(self.run(lambda: self._questioned(answer, go_on)))
+
+    def _questioned(self, taken: Taken, go_on: Callable[[], Step]) -> Step:
         if isinstance(taken, Reservation):
             self._enforcer.ledger.settle(taken, None, self.now)
-            return None
-        if isinstance(taken, Shortfall):
-            if taken.charge is not charge:
-                return refusal_for(taken.charge, None)
-            wait_s = taken.retry_after_s or 60
-            return Refusal("rate_limited", "Too many questions.", retry_after_s=wait_s)
-        return Refusal("ledger_unavailable")
+            return go_on()
+        if not isinstance(taken, Shortfall):
+            return self.refuse(Refusal("ledger_unavailable"))
+        if taken.charge.kind == "replay":
+            return self.refuse(refusal_for(taken.charge, None))
+        wait_s = taken.retry_after_s or 60
+        return self.refuse(Refusal("rate_limited", "Too many questions.", retry_after_s=wait_s))
 
     def held(self, hold_id: str) -> Held | None:
         """The hold with that id, while it is remembered."""

@@ -149,19 +149,14 @@ class Endpoints:
     def _passport(self, case: "Case", request: Request) -> Step:
         everything = case.trust.kills.judge_everything()
         passport = _presented(case, request) if everything is None else everything
-        refusal = _take_question(case, request, passport)
-        if refusal is not None:
-            return case.refuse(refusal)
-        assert isinstance(passport, Passport)
-        return _answer(standing(case, passport))
+        return _question(case, request, passport, lambda asks: _answer(standing(case, asks)))
 
     def _hold(self, case: "Case", request: Request) -> Step:
         """What became of a hold, for the passport that asked; to others there is none."""
         passport = _presented(case, request)
-        refusal = _take_question(case, request, passport)
-        if refusal is not None:
-            return case.refuse(refusal)
-        assert isinstance(passport, Passport)
+        return _question(case, request, passport, lambda asks: self._state_of(case, request, asks))
+
+    def _state_of(self, case: "Case", request: Request, passport: Passport) -> Step:
         held = case.held(request.path[len(self._prefix) + len("/holds/") :].rstrip("/"))
         if (
             held is None
@@ -183,8 +178,9 @@ class Endpoints:
     def _need_check(self, case: "Case", request: Request) -> Step:
         passport = _presented(case, request) if request.sorted.presented else None
         # Whose credential does not verify learns that alone; who presents nothing may ask as well.
-        refusal = _take_question(case, request, passport)
-        return NeedBody(_MAX_CHECK_BYTES) if refusal is None else case.refuse(refusal)
+        if passport is None:
+            return case.take_question(None, None, lambda: NeedBody(_MAX_CHECK_BYTES))
+        return _question(case, request, passport, lambda _: NeedBody(_MAX_CHECK_BYTES))
 
     def with_body(self, case: "Case", request: Request) -> Step:
         """`POST /check`: what would be decided, without charging anything."""
@@ -201,18 +197,21 @@ class Endpoints:
         return _answer(_dry_run(case, asked, request.sorted.proving))
 
 
-def _take_question(
-    case: "Case", request: Request, presented: Passport | Refusal | None
-) -> Refusal | None:
-    """Checks 10 and 11 on what was presented, and what a question costs."""
+def _question(
+    case: "Case",
+    request: Request,
+    presented: Passport | Refusal,
+    answer: Callable[[Passport], Step],
+) -> Step:
+    """Checks 10 and 11 on what was presented, and what a question costs; then its answer."""
     if isinstance(presented, Refusal):
-        return presented
-    if presented is None:
-        return case.take_question(None)
+        return case.refuse(presented)
     if presented.flaw is not None:
-        return presented.flaw
+        return case.refuse(presented.flaw)
     proven = judge_proof(request, presented, case.world.policy.proof, case.now)
-    return proven if isinstance(proven, Refusal) else case.take_question(presented, proven)
+    if isinstance(proven, Refusal):
+        return case.refuse(proven)
+    return case.take_question(presented, proven, lambda: answer(presented))
 
 
 def _presented(case: "Case", request: Request) -> Passport | Refusal:
