@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from http_message_signatures import HTTPMessageSigner, HTTPSignatureKeyResolver
 from http_message_signatures.algorithms import ED25519
+from tests.support.counter_server import running
 from tests.support.proofs import ath
 from tests.support.running_gate import Answer, RunningGate
 
@@ -77,6 +78,32 @@ def test_a_proof_passes_once_whatever_becomes_of_the_gate(tmp_path: Path, stop: 
             gate.start()
             assert ask(gate, passport, made).json["code"] == "proof_replayed"
             assert ask(gate, passport, proof(gate, passport)).status == 200
+        finally:
+            gate.stop()
+
+
+def test_a_proof_passes_once_at_all_gates_that_share_counters(tmp_path: Path) -> None:
+    """Also one that came with a question; without the server the request is not judged at all."""
+    with running(tmp_path / "server") as server, FakeUpstream() as upstream:
+        (tmp_path / "gates").mkdir()
+        config = {"ledger": {"kind": "valkey", "url": server.url}}
+        gate = RunningGate(tmp_path / "gates", upstream.url, config=config).start()
+        try:
+            passport = mint(issuer=gate.issuer, claims={"cnf": {"jwk": HOLDER.jwk}})
+            shared = gate.admin("GET", "/readyz").json["dependencies"]
+            assert [row["gates"] for row in shared if row["name"] == "shared ledger"] == [1]
+            made = proof(gate, passport)
+            assert ask(gate, passport, made).status == 200
+            assert ask(gate, passport, made).json["code"] == "proof_replayed"
+            where = f"{PREFIX}/passport"
+            shown = proof(gate, passport, where)
+            assert ask(gate, passport, shown, where).json["agent"] == "agent_test"
+            assert ask(gate, passport, shown, where).json["code"] == "proof_replayed"
+            server.kill()
+            refused = ask(gate, passport, proof(gate, passport))
+            assert (refused.status, refused.json["code"]) == (503, "ledger_unavailable")
+            asked = ask(gate, passport, proof(gate, passport, where), where)
+            assert (asked.status, asked.json["code"]) == (503, "ledger_unavailable")
         finally:
             gate.stop()
 
