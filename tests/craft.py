@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from math import inf
 from typing import Any
 
 from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
@@ -142,6 +143,7 @@ def issuer(
     revoked: Revocations | None = None,
     max_stale_s: float = 3600.0,
     revocations_required: bool = False,
+    list_max_stale_s: float = inf,
 ) -> Issuer:
     return Issuer(
         id=issuer_id,
@@ -153,6 +155,7 @@ def issuer(
         revocations_required=revocations_required,
         keys=keys,
         revocations=revoked,
+        list_max_stale_s=list_max_stale_s,
     )
 
 

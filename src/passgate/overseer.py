@@ -116,7 +116,9 @@ class Overseer:
         loaded = True
         stale_issuers: dict[str, bool] = {}
         for row in gate.keeper.status():
-            stale = row["age_s"] is None or row["age_s"] > self._max_stale_s(row["issuer"])
+            stale = row["age_s"] is None or row["age_s"] > self._max_stale_s(
+                row["issuer"], row["kind"]
+            )
             expired = row["expires_at"] is not None and row["expires_at"] <= now.wall
             ok = not (stale or expired)
             rows.append({"name": f"{row['issuer']} {row['kind']}", "ok": ok, **row})
@@ -191,9 +193,13 @@ class Overseer:
             "warning": "; ".join(warnings),
         }
 
-    def _max_stale_s(self, issuer: str) -> float:
+    def _max_stale_s(self, issuer: str, kind: str) -> float:
         entry = self._gate.keeper.trust.issuers.get(issuer)
-        return entry.max_stale_s if entry is not None else 0.0
+        if entry is None:
+            return 0.0
+        if kind == "revocations":
+            return min(entry.max_stale_s, entry.list_max_stale_s)
+        return entry.max_stale_s
 
     def trust_status(self) -> list[dict[str, Any]]:
         """Each source of each issuer, as the keeper sees it."""

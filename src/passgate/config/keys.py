@@ -102,9 +102,8 @@ KEYS: Final[tuple[Key, ...]] = (
         "gate.profile",
         choice("L1", "L2", "L3"),
         "L2",
-        "How much trust is asked: L1 any issuer listed, L2 also fresh revocations of each.",
-        lacks="profile L3",
-        only=("L1", "L2"),
+        "How much trust is asked: L1 any issuer listed, L2 also fresh revocations of each, L3 also "
+        "a proof of possession with every request, and revocations no older than 60 s.",
     ),
     Key(
         "gate.audience",
@@ -391,7 +390,7 @@ KEYS: Final[tuple[Key, ...]] = (
         choice("bound", "required"),
         "bound",
         "Who must prove possession of a key: holders of key-bound passports (`bound`), or of any "
-        "passport (`required`).",
+        "passport (`required`, and nothing else in profile L3).",
     ),
     Key(
         "passport.proof_max_age",
@@ -424,7 +423,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "issuers[].revocations",
         or_null(A_SOURCE),
         None,
-        "Its revocation list: a URL or file:PATH; compulsory in profile L2.",
+        "Its revocation list: a URL or file:PATH; compulsory in profiles L2 and L3.",
     ),
     Key(
         "issuers[].passports",
@@ -465,7 +464,8 @@ KEYS: Final[tuple[Key, ...]] = (
         "issuers[].refresh",
         duration("1s", "1d"),
         "60s",
-        "The longest time between two looks at its sources.",
+        "The longest time between two looks at its sources; in profile L3 at most 20s, and that if "
+        "nothing is said.",
     ),
     Key(
         "issuers[].max_stale",

@@ -11,6 +11,7 @@ from passgate.config.keys import KEYS, Key
 from passgate.config.kinds import BAD, At, Section
 from passgate.config.model import Config
 from passgate.config.problems import Problem, Problems
+from passgate.config.profile_checks import settle_profile
 from passgate.config.reading import read_tree
 from passgate.config.validation import validate
 from passgate.config.yaml_loader import MAX_BYTES, Broken, read_yaml
@@ -56,6 +57,7 @@ def load_config(path: Path, environ: Mapping[str, str], *, secrets: bool = True)
         catalog = read_catalog(catalog_file, problems, line)
     offered = None if catalog is None else catalog.compiled.entries.keys()
     if tree:
+        settle_profile(tree, at)
         validate(tree, at, offered)
     problems.raise_if_any()
     return LoadedConfig(assemble(tree, path, at.lines, catalog), tuple(problems.warnings))

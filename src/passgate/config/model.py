@@ -82,7 +82,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class GateConfig:
-    """Section `gate`. `profile` is `L1` or `L2`, `mode` is `enforce`."""
+    """Section `gate`. `profile` is `L1`, `L2` or `L3`, `mode` is `enforce`."""
 
     id: str
     name: str

@@ -1,7 +1,7 @@
 """What a Config means to the core: the policy, and what each issuer is allowed."""
 
 from hashlib import sha256
-from math import ceil
+from math import ceil, inf
 
 import rfc8785
 
@@ -17,7 +17,7 @@ from passgate.core.proof.nonces import Nonces
 from passgate.core.request import RequestRules
 from passgate.core.route_table import RouteTable
 from passgate.core.routes import Route, make_route
-from passgate.core.trust import Issuer
+from passgate.core.trust import L3_LIST_MAX_STALE_S, Issuer
 from passgate.core.verification import Acceptance
 
 
@@ -114,6 +114,7 @@ def build_issuers(config: Config) -> tuple[Issuer, ...]:
             constraints=parse_constraints(entry.constraints),
             max_stale_s=entry.max_stale_s,
             revocations_required=entry.revocations is not None,
+            list_max_stale_s=L3_LIST_MAX_STALE_S if config.gate.profile == "L3" else inf,
         )
         for entry in config.issuers
     )

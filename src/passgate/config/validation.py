@@ -16,6 +16,7 @@ from passgate.config.kinds import BAD, At
 from passgate.config.ledger_checks import ledger_check
 from passgate.config.listen_checks import proxy_protocol_check
 from passgate.config.places import is_loopback, split_url
+from passgate.config.profile_checks import profile_check
 from passgate.config.reading import Tree
 from passgate.config.upstream_checks import assertion_check, upstream_check, upstream_urls
 from passgate.core.constraints import problems as constraint_problems
@@ -47,7 +48,6 @@ def _someone_may_call(found: Findings) -> None:
 
 
 def _issuers(found: Findings) -> None:
-    profile = found.get("gate", "profile")
     places: dict[str, int] = {}
     for index, entry in found.entries("issuers"):
         path = f"issuers[{index}]"
@@ -59,10 +59,6 @@ def _issuers(found: Findings) -> None:
                 first = found.line(f"issuers[{places[name]}].id")
                 found.problem(f"{path}.id", f"{name} stands in line {first} already")
             places.setdefault(name, index)
-        if profile == "L2" and entry["revocations"] is None:
-            found.problem(
-                f"{path}.revocations", "is compulsory in profile L2: name the issuer's list"
-            )
         refresh, max_stale = entry["refresh"], entry["max_stale"]
         if BAD not in (refresh, max_stale) and refresh >= max_stale:
             where = "refresh" if f"{path}.refresh" in found.at.lines else "max_stale"
@@ -296,6 +292,7 @@ CHECKS: Final[tuple[Callable[[Findings], None], ...]] = (
     upstream_check,
     ledger_check,
     _issuers,
+    profile_check,
     _gate_constraints,
     approvals_check,
     _routes,

@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
+from typing import Final
 
 from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
 from passgate.core.instant import Instant
 from passgate.core.keys import PublicKey
 from passgate.core.kills import NO_KILLS, Kills
 from passgate.core.revoked_ids import RevokedIds
+
+L3_LIST_MAX_STALE_S: Final = 60.0
+"""The greatest age of a revocation list in profile L3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,8 @@ class Issuer:
     """One issuer: what the operator allows it, and what was learnt from it.
 
     `keys` or `revocations` is None until its source was read once. `revocations_required` is
-    compulsory at L2; with it, no list or a stale one refuses. Ages over `max_stale_s` refuse.
+    compulsory at L2; with it, no list or a stale one refuses. Ages over `max_stale_s` refuse, and
+    of a list also those over `list_max_stale_s`.
     """
 
     id: str
@@ -52,6 +58,7 @@ class Issuer:
     revocations_required: bool
     keys: KeySet | None = None
     revocations: Revocations | None = None
+    list_max_stale_s: float = inf
 
     def stale_at(self, now: Instant) -> bool:
         """Whether anything that is to be known of it is not, is too old, or has expired."""
@@ -60,10 +67,15 @@ class Issuer:
             return True
         if revocations is None:
             return self.revocations_required
+        return self.list_is_stale(revocations, now)
+
+    def list_is_stale(self, revocations: Revocations, now: Instant) -> bool:
+        """Whether this list of the issuer's is too old, or has expired."""
+        age = now.age_of(revocations.read_at)
+        if age > self.max_stale_s or age > self.list_max_stale_s:
+            return True
         expires_at = revocations.expires_at
-        return now.age_of(revocations.read_at) > self.max_stale_s or (
-            expires_at is not None and now.wall >= expires_at
-        )
+        return expires_at is not None and now.wall >= expires_at
 
     def age_at(self, now: Instant) -> float:
         """Seconds since the older of keys and revocations was read; 0 for what was never read."""

@@ -346,12 +346,7 @@ def check_revocation(passport: Passport, issuer: Issuer, now: Instant) -> Refusa
         return _STALE_KEYS
     if revocations is None:
         return _NO_LIST if issuer.revocations_required else None
-    if now.age_of(revocations.read_at) > issuer.max_stale_s:
-        return _STALE_LIST
-    expires_at = revocations.expires_at
-    if expires_at is not None and now.wall >= expires_at:
-        return _STALE_LIST
-    return None
+    return _STALE_LIST if issuer.list_is_stale(revocations, now) else None
 
 
 def _is_revoked(passport: Passport, revocations: Revocations) -> bool:

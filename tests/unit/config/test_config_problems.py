@@ -545,7 +545,7 @@ def test_plain_http_is_for_this_machine_or_on_the_operators_word(
 def test_every_problem_is_told_at_once_in_order_of_lines(problems_of: Problems) -> None:
     """Problems of reading, of single keys and across keys stand together, sorted by line."""
     found = problems_of(
-        "gate: {profile: L3}\n"
+        "gate: {profile: L4}\n"
         "upstream: {url: 'http://h/v1', urll: x}\n"
         "issuers:\n"
         "  - {id: a, keys: file:none, refresh: 2h}\n"

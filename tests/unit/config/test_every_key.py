@@ -260,12 +260,6 @@ def test_a_key_that_is_not_built_is_refused_by_name(
         assert meaning(as_always) == meaning(load(same).config)
 
 
-def test_the_profile_that_is_not_built_is_refused(problems_of: Any) -> None:
-    """L1 and L2 are told apart; L3 is none yet."""
-    (problem,) = problems_of({"gate": {"profile": "L3"}})
-    assert problem.endswith("gate.profile L3 is refused: this version does not have profile L3")
-
-
 @pytest.mark.parametrize("section", sorted(CHILDREN))
 def test_every_section_refuses_unknown_keys(
     section: str, problems_of: Any, merged: Any, issuer: dict[str, Any]

@@ -143,7 +143,7 @@ def test_the_schema_takes_the_example_and_refuses_what_the_loader_does() -> None
     for bad in (
         {},
         {"upstream": {"url": "http://h"}, "gatee": {}},
-        {"upstream": {"url": "http://h"}, "gate": {"profile": "L3"}},
+        {"upstream": {"url": "http://h"}, "gate": {"profile": "L4"}},
         {"upstream": {"url": "http://h"}, "gate": {"mode": "observe"}},
         {"upstream": {"url": "http://h"}, "approvals": {"ttl": 300}},
         {"upstream": {"url": "http://h"}, "passport": {"formats": ["csp"]}},

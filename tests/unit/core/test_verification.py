@@ -443,6 +443,16 @@ class TestRevocation:
             assert self.judged(None, keys=key_set(read_at=read_at)) == "trust_stale"
             assert self.judged(revocations(read_at=read_at)) == "trust_stale"
 
+    def test_a_list_may_have_a_shorter_limit_than_keys(self) -> None:
+        """As in profile L3; the shorter of both counts."""
+        minute = Instant(NOW.wall - 60, NOW.boot)
+        older = Instant(NOW.wall - 60.1, NOW.boot)
+        keys = key_set(read_at=older)
+        assert self.judged(revocations(read_at=minute), list_max_stale_s=60.0) == "ok"
+        assert self.judged(revocations(read_at=older), list_max_stale_s=60.0) == "trust_stale"
+        assert self.judged(revocations(read_at=older), max_stale_s=60.0) == "trust_stale"
+        assert self.judged(revocations(), keys=keys, list_max_stale_s=60.0) == "ok"
+
     def test_an_expired_list_is_stale(self) -> None:
         """At its `exp` it no longer says who is *not* revoked."""
         assert self.judged(revocations(expires_at=NOW.wall + 0.1)) == "ok"
