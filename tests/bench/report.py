@@ -173,6 +173,7 @@ def _stream(found: Any) -> str:
 
 _SAID: dict[str, Callable[[Any], str]] = {
     "throughput": _rates,
+    "shared": _rates,
     "cold": _rates,
     "latency": _latency,
     "memory": _memory,

@@ -7,6 +7,7 @@ from tests.bench.modes.cold import cold
 from tests.bench.modes.latency import latency
 from tests.bench.modes.memory import memory
 from tests.bench.modes.scale import scale
+from tests.bench.modes.shared import shared
 from tests.bench.modes.start import start
 from tests.bench.modes.stream import stream
 from tests.bench.modes.throughput import throughput
@@ -18,6 +19,7 @@ MODES: dict[str, Callable[[Room], dict[str, Any]]] = {
     "latency": latency,
     "memory": memory,
     "scale": scale,
+    "shared": shared,
     "start": start,
     "stream": stream,
 }
