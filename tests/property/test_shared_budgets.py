@@ -201,7 +201,7 @@ def test_no_limit_is_exceeded_and_nothing_is_lost(server: CounterServer) -> None
     run_state_machine_as_test(  # type: ignore[no-untyped-call] # hypothesis does not say
         SharingMachine,
         settings=settings(
-            max_examples=10,
+            max_examples=8,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
