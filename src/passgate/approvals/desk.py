@@ -238,6 +238,21 @@ class Approvals:
             self._advance(held, now)
         return self._roster.get(hold_id)
 
+    def open_of(self, issuer: str, passport_id: str, agent: str, now: Instant) -> list[Held]:
+        """What waits for a person, or was approved and not used yet, of one passport.
+
+        The oldest first.
+        """
+        self.sweep(now)
+        return sorted(
+            [
+                held
+                for held in self._roster.all()
+                if held.state in LIVE and held.is_of(issuer, passport_id, agent)
+            ],
+            key=lambda held: held.id,
+        )
+
     async def decide(
         self, hold_id: str, *, approve: bool, approver: str, reason: str
     ) -> Held | NotDecided:

@@ -76,6 +76,10 @@ class Held(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         """When its state ends by itself, in Unix seconds."""
         return int(self.wall + self.lasts_s)
 
+    def is_of(self, issuer: str, passport_id: str, agent: str) -> bool:
+        """Whether it is a hold of this passport, which alone is told of it."""
+        return (self.issuer, self.passport_id, self.agent) == (issuer, passport_id, agent)
+
     def due(self, now: Instant) -> bool:
         """Whether its state has ended by itself."""
         return now.age_of(self.since) >= self.lasts_s

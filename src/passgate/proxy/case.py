@@ -295,6 +295,12 @@ class Case:
         """The hold with that id, while it is remembered."""
         return self._enforcer.approvals.known(hold_id, self.now)
 
+    def open_holds(self, passport: Passport) -> list[Held]:
+        """What waits for a person, or was approved and not used yet, of this passport."""
+        return self._enforcer.approvals.open_of(
+            passport.issuer, passport.id, passport.agent, self.now
+        )
+
     def count_check(self) -> None:
         """Counts a dry run that is answered."""
         self._enforcer.tally.checks += 1

@@ -26,7 +26,7 @@ from passgate.core.verification import (
 from passgate.log import Log
 from passgate.proxy.catalog_endpoint import answer_catalog, describe_catalog
 from passgate.proxy.dry_run import DryRun, read_dry_run
-from passgate.proxy.standing import standing
+from passgate.proxy.standing import hold_state, standing
 from passgate.proxy.steps import Answer, NeedBody, Step
 
 if TYPE_CHECKING:
@@ -158,22 +158,9 @@ class Endpoints:
 
     def _state_of(self, case: "Case", request: Request, passport: Passport) -> Step:
         held = case.held(request.path[len(self._prefix) + len("/holds/") :].rstrip("/"))
-        if (
-            held is None
-            or (held.issuer, held.passport_id) != (passport.issuer, passport.id)
-            or held.agent != passport.agent
-        ):
+        if held is None or not held.is_of(passport.issuer, passport.id, passport.agent):
             return case.refuse(_NO_HOLD)
-        known = {
-            "id": held.id,
-            "state": held.state,
-            "action": held.action,
-            "opened_at": int(held.opened_wall),
-            "expires_at": held.expires_at,
-        }
-        if held.reason:
-            known["reason"] = held.reason
-        return _answer(known)
+        return _answer(hold_state(held))
 
     def _need_check(self, case: "Case", request: Request) -> Step:
         passport = _presented(case, request) if request.sorted.presented else None

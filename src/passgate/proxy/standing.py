@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+from passgate.approvals.held import Held
 from passgate.core.catalog import Catalog, check_catalog
 from passgate.core.decision import check_pins, derive, free_call, judge_lineage, terms_of
 from passgate.core.facts import NO_FACTS
@@ -21,7 +22,8 @@ _CLOSED: Final = frozenset({"action_blocked", "permission_denied"})
 
 def standing(case: "Case", passport: Passport) -> dict[str, Any]:
     """The answer of `GET /passport`: every action that is open, with the constraints owed for it
-    as authored, and exactly what is left of each counter that a request for it takes from.
+    as authored, and exactly what is left of each counter that a request for it takes from; and the
+    holds that something may still become of, whose cost is reserved.
     """
     policy = case.world.policy
     issuer = case.trust.issuers[passport.issuer]
@@ -46,7 +48,26 @@ def standing(case: "Case", passport: Passport) -> dict[str, Any]:
         "expires_at": passport.expires_at,
         "permissions": [entry.pattern for entry in passport.permissions],
         "actions": actions,
+        "holds": [
+            {**hold_state(held), "status_url": f"{policy.agent_prefix}/holds/{held.id}"}
+            for held in case.open_holds(passport)
+        ],
     }
+
+
+def hold_state(held: Held) -> dict[str, Any]:
+    """What an agent is told of a hold of its own: what became of it, never who decided."""
+    known: dict[str, Any] = {
+        "id": held.id,
+        "state": held.state,
+        "action": held.action,
+        "cost_cents": held.cost_cents,
+        "opened_at": int(held.opened_wall),
+        "expires_at": held.expires_at,
+    }
+    if held.reason:
+        known["reason"] = held.reason
+    return known
 
 
 def _shown(balance: Balance) -> dict[str, Any]:

@@ -802,6 +802,7 @@ class TestStatus:
                 "id": hold,
                 "state": "pending",
                 "action": "api:export",
+                "cost_cents": 50,
                 "opened_at": int(house.clock.wall),
                 "expires_at": int(house.clock.wall + 300),
             }
@@ -832,6 +833,45 @@ class TestStatus:
             assert other.status == 404
             assert (await house.answered("GET", url)).status == 401
             assert (await house.answered("POST", url, house.mint())).status == 405
+
+        inside(tmp_path, work, **CONFIG)
+
+    def test_what_is_open_stands_with_what_is_left(self, tmp_path: Path) -> None:
+        """`GET …/passport` says which holds keep money back, to their own passport alone."""
+
+        async def work(house: House) -> None:
+            passport = house.mint(constraints=HELD)
+            url = f"{PREFIX}/passport"
+
+            async def told(credential: str = passport) -> list[dict[str, Any]]:
+                holds: list[dict[str, Any]] = body_of(await house.answered("GET", url, credential))[
+                    "holds"
+                ]
+                return holds
+
+            assert await told() == []
+            first = await held(house, passport, body=b"1")
+            house.clock.advance(1)
+            second = await held(house, passport, body=b"2")
+            assert await told() == [
+                {
+                    "id": each,
+                    "state": "pending",
+                    "action": "api:export",
+                    "cost_cents": 50,
+                    "opened_at": int(house.clock.wall) - ago,
+                    "expires_at": int(house.clock.wall + 300) - ago,
+                    "status_url": f"{PREFIX}/holds/{each}",
+                }
+                for each, ago in ((first, 1), (second, 0))
+            ]
+            assert await told(house.mint(constraints=HELD)) == []
+            await decide(house, first, approve=False)
+            await decide(house, second, reason="fine")
+            (left,) = await told()
+            assert (left["id"], left["state"], left["reason"]) == (second, "approved", "fine")
+            await house.forwarded("POST", "/v1/export", passport, body=b"2")
+            assert await told() == []
 
         inside(tmp_path, work, **CONFIG)
 
