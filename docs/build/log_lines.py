@@ -29,7 +29,7 @@ Each line of the log is one JSON object in the canonical form of RFC 8785.
 Absent values are left out. All numbers are integers; one beyond 2^53 - 1 is the text of its digits.
 The examples are lines that a log wrote, with every value made up but its form.
 
-Every line but a `checkpoint` has `kind`, `seq` (its number, from 0), `time` (RFC 3339 in UTC, with milliseconds) and `v` (1).
+Every line but a `checkpoint` has `kind`, `seq` (its number, from 0), `time` (RFC 3339 in UTC, with milliseconds) and `v` (1), and where a trust bundle is in force `bundle`, its version.
 A field in *italics* is left out where it has no value.
 
 The copy on standard output (`audit.stdout`) leaves lines out when its reader is too slow; a line of kind `suppressed` with `reason` `stdout_slow` then has their `count`. The log itself has them all.

@@ -19,7 +19,8 @@ class Record:
     already redacted. `evaluated` are (constraint key, result) pairs in order. `facts` holds only
     integers and strings. `once` is the operation that this is one request of, `repeated` says that
     it had been charged before. `route` is a catalog or route name for metrics, else `other`.
-    `fee_basis_points` of what the request costs are the platform's.
+    `fee_basis_points` of what the request costs are the platform's. `bundle` is the version of the
+    trust bundle that it was judged under, 0 without one.
     """
 
     decision_id: str
@@ -51,6 +52,7 @@ class Record:
     facts: dict[str, Any]
     enforced: bool
     fee_basis_points: int
+    bundle: int
     # The outcome, once there is one.
     outcome: str  # completed | refused | cut | client_gone | upstream_failed
     status: int
@@ -93,6 +95,7 @@ class Record:
         facts: dict[str, Any] | None = None,
         enforced: bool = True,
         fee_basis_points: int = 0,
+        bundle: int = 0,
         outcome: str = "",
         status: int = 0,
         bytes_in: int = 0,
@@ -132,6 +135,7 @@ class Record:
         self.facts = {} if facts is None else facts
         self.enforced = enforced
         self.fee_basis_points = fee_basis_points
+        self.bundle = bundle
         self.outcome = outcome
         self.status = status
         self.bytes_in = bytes_in

@@ -38,6 +38,7 @@ CHANGES = st.fixed_dictionaries(
         "enforced": st.booleans(),
         "status": st.integers(0, 999),
         "bytes_in": st.integers(0, 2**50),
+        "bundle": st.sampled_from((0, 1, 1_800_000_000)),
         "bytes_out": st.integers(0, 2**50),
         "ms": st.integers(0, 10**9),
         "settled_cents": st.none() | COUNT,

@@ -20,17 +20,22 @@ class KeySet:
     """An issuer's public keys by `kid`, 32 raw bytes where it is Ed25519; weak ones never get here.
 
     `version` changes whenever the keys do (the hex SHA-256 of the canonical set); `read_at` is when
-    the source was last read or confirmed.
+    the source was last read or confirmed. Beyond `max_age_s`, which a bundle sets, they are stale
+    whatever the issuer's entry allows.
     """
 
     keys: Mapping[str, PublicKey]
     version: str
     read_at: Instant
+    max_age_s: float = inf
 
 
 @dataclass(frozen=True, slots=True)
 class Revocations:
-    """What an issuer has revoked. `expires_at` is Unix time (None: the list does not expire)."""
+    """What an issuer has revoked. `expires_at` is Unix time (None: the list does not expire).
+
+    `max_age_s` is what a bundle sets, as in `KeySet`.
+    """
 
     passports: RevokedIds
     agents: RevokedIds
@@ -38,6 +43,7 @@ class Revocations:
     issuer_revoked: bool
     read_at: Instant
     expires_at: float | None
+    max_age_s: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +69,21 @@ class Issuer:
     def stale_at(self, now: Instant) -> bool:
         """Whether anything that is to be known of it is not, is too old, or has expired."""
         keys, revocations = self.keys, self.revocations
-        if keys is None or now.age_of(keys.read_at) > self.max_stale_s:
+        if keys is None or self.keys_are_stale(keys, now):
             return True
         if revocations is None:
             return self.revocations_required
         return self.list_is_stale(revocations, now)
 
+    def keys_are_stale(self, keys: KeySet, now: Instant) -> bool:
+        """Whether these keys of the issuer's are too old."""
+        age = now.age_of(keys.read_at)
+        return age > self.max_stale_s or age > keys.max_age_s
+
     def list_is_stale(self, revocations: Revocations, now: Instant) -> bool:
         """Whether this list of the issuer's is too old, or has expired."""
         age = now.age_of(revocations.read_at)
-        if age > self.max_stale_s or age > self.list_max_stale_s:
+        if age > self.max_stale_s or age > self.list_max_stale_s or age > revocations.max_age_s:
             return True
         expires_at = revocations.expires_at
         return expires_at is not None and now.wall >= expires_at
@@ -88,12 +99,14 @@ class Issuer:
 class Trust:
     """Everything the gate believes about others, at one moment. Replaced whole, never changed.
 
-    `kills` are the operator's own word on them, which no issuer can take back.
+    `kills` are the operator's own word on them, which no issuer can take back. `bundle` is the
+    version of the trust bundle in force, 0 without one.
     """
 
     issuers: Mapping[str, Issuer]
     version: int = 0
     kills: Kills = NO_KILLS
+    bundle: int = 0
 
 
 NO_TRUST = Trust({})

@@ -342,7 +342,7 @@ def check_revocation(passport: Passport, issuer: Issuer, now: Instant) -> Refusa
     keys = issuer.keys
     if keys is None:
         return _NO_KEYS
-    if now.age_of(keys.read_at) > issuer.max_stale_s:
+    if issuer.keys_are_stale(keys, now):
         return _STALE_KEYS
     if revocations is None:
         return _NO_LIST if issuer.revocations_required else None

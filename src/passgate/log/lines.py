@@ -83,6 +83,7 @@ class Lines:
         self._queries: Generations[bytes, str] = Generations(_MOST_CACHED)
         self._prepared: Generations[str, _Prepared] = Generations(_MOST_PREPARED)
         self._newcomers = Newcomers()
+        self.bundle = 0  # the version in force, for lines that are of no request
 
     def decision(self, record: Record, seq: int) -> bytes:
         """The line of a decision."""
@@ -107,6 +108,7 @@ class Lines:
             record.catalog_version,
             record.cost_cents,
             record.enforced,
+            record.bundle,
         )
         parts = self._prepared.find(record.passport_hash)
         if (
@@ -121,7 +123,7 @@ class Lines:
             if line is not None:
                 return line
         quotes = 46  # the nine strings and five other members that every decision has
-        action = agent = catalog = chain = issuer = ids = policy = reason = tier = ""
+        action = agent = bundle = catalog = chain = issuer = ids = policy = reason = tier = ""
         charges = constraint = results = facts = ""
         if record.action:
             action = f',"action":"{record.action}"'
@@ -141,6 +143,9 @@ class Lines:
         elif record.passport_hash:
             ids = f',"passport_hash":"{record.passport_hash}"'
             quotes += 4
+        if record.bundle:
+            bundle = f',"bundle":{record.bundle}'
+            quotes += 2
         if record.catalog:
             catalog = f',"catalog":"{record.catalog}","catalog_version":{record.catalog_version}'
             quotes += 6
@@ -199,7 +204,7 @@ class Lines:
             record.evaluated,
             record.facts,
             others,
-            f'{{"access_mode":"{record.access_mode}"{action}{agent}{catalog}{chain}{charges},"client":"',
+            f'{{"access_mode":"{record.access_mode}"{action}{agent}{bundle}{catalog}{chain}{charges},"client":"',
             f'"{constraint}{results},"cost_cents":{record.cost_cents}'
             f',"decision":"{record.decision}","decision_id":"',
             f'","enforced":{"true" if record.enforced else "false"}{facts}'
@@ -237,7 +242,10 @@ class Lines:
     def outcome(self, record: Record, seq: int) -> bytes:
         """The line of what became of a request, at the time when it ended."""
         quotes = 28  # four strings and six other members
-        settled = fee = corrected = ""
+        bundle = settled = fee = corrected = ""
+        if record.bundle:
+            bundle = f'"bundle":{record.bundle},'
+            quotes += 2
         if record.settled_cents is not None:
             settled = f',"settled_cents":{record.settled_cents}'
             quotes += 2
@@ -265,7 +273,7 @@ class Lines:
             self._turn(millis // 1000)
         moment = f"{self._second_text}{_MILLIS[millis % 1000]}"
         text = (
-            f'{{"bytes":{record.bytes_out}{received}{corrected}'
+            f'{{{bundle}"bytes":{record.bytes_out}{received}{corrected}'
             f',"decision_id":"{record.decision_id}"'
             f',"kind":"outcome"{minutes},"ms":{record.ms}'
             f',"outcome":"{record.outcome}"{fee}{reason}'
@@ -295,6 +303,8 @@ class Lines:
             members["cost_correction"] = record.cost_correction
         if record.minutes:
             members["minutes"] = record.minutes
+        if record.bundle:
+            members["bundle"] = record.bundle
         if record.bytes_in:
             members["bytes_in"] = record.bytes_in
         return _general("outcome", seq, moment, members)
@@ -306,28 +316,34 @@ class Lines:
         # Where nothing needs escaping, sorting by code units and by bytes is the same, and an
         # encoder in C does what the canonicalizer would: a passport's first request is no slower.
         if payload.isascii() and b"\\" not in payload and not passport.chain:
-            head = f'{{"agent_id":"{passport.agent}","claims":'
+            bundle = f',"bundle":{self.bundle}' if self.bundle else ""
+            head = f'{{"agent_id":"{passport.agent}"{bundle},"claims":'
             tail = (
                 f',"issuer":"{passport.issuer}","kind":"passport"'
                 f',"passport_hash":"{passport.digest}","passport_id":"{passport.id}"'
                 f',"seq":{seq},"time":"{moment}","v":1}}'
             )
-            if _proven(head + tail, 30) is not None:
+            if _proven(head + tail, 32 if bundle else 30) is not None:
                 return head.encode() + _sorted_members(_read_claims(payload)) + tail.encode()
-        members = {
+        members: dict[str, Any] = {
             "agent_id": passport.agent,
             "claims": passport.claims,
             "issuer": passport.issuer,
             "passport_hash": passport.digest,
             "passport_id": passport.id,
         }
+        if self.bundle:
+            members["bundle"] = self.bundle
         return _general("passport", seq, moment, members)
 
     def event(self, kind: str, seq: int, wall: float, fields: Mapping[str, Any]) -> bytes:
         """The line of anything else; `fields` cannot replace the members that every line has."""
         if kind not in KINDS or kind == "checkpoint":
             raise ValueError(f"no line is of kind {kind!r}")
-        return _general(kind, seq, stamp(wall), {"gate_id": self._gate, **fields})
+        members = {"gate_id": self._gate, **fields}
+        if self.bundle:
+            members["bundle"] = self.bundle
+        return _general(kind, seq, stamp(wall), members)
 
     def _decision_slowly(self, record: Record, seq: int) -> bytes:
         """The same line, member by member, for values that need escaping or another form."""
@@ -347,6 +363,7 @@ class Lines:
         optional: dict[str, Any] = {
             "action": record.action,
             "agent_id": passport.agent if passport else "",
+            "bundle": record.bundle,
             "catalog": record.catalog,
             "charges": [{"amount": c.amount, "counter": c.counter} for c in record.charges],
             "constraint": record.constraint,

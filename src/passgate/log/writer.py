@@ -118,6 +118,10 @@ class Log:
             sync,
         )
 
+    def note_bundle(self, version: int) -> None:
+        """Has `version` of the trust bundle in every line from here on that is of no request."""
+        self._lines.bundle = version
+
     @property
     def size(self) -> int:
         """How many lines the log has, those still waiting to be written included."""

@@ -93,6 +93,7 @@ class Case:
         world = self.world
         record = self._record
         record.policy = world.policy.hash
+        record.bundle = self.trust.bundle
         request = canonical_request(wire, world.policy.request_rules)
         if type(request) is Refusal:
             record.client = wire.peer
@@ -171,6 +172,7 @@ class Case:
         assert request is not None
         request.body = self._received = body
         self.trust = self._enforcer.keeper.trust
+        self._record.bundle = self.trust.bundle
         self.move_on()
         if self._enforcer.endpoints.owns(request.path):
             return self.run(lambda: self._enforcer.endpoints.with_body(self, request))
@@ -180,6 +182,7 @@ class Case:
         """Judge again after a wait, by everything as it is now: also by another configuration."""
         enforcer = self._enforcer
         self.trust = enforcer.keeper.trust
+        self._record.bundle = self.trust.bundle
         self.move_on()
         if self.world is not enforcer.world:
             return self.run(self._read_anew)

@@ -72,7 +72,13 @@ class Enforcer:
         """The refusal for bytes that are no acceptable request; recorded like any other."""
         now = self.clock()
         refusal = Refusal("request_malformed", detail, status=status)
-        record = Record(self.ids.next(now.wall), now, client=peer, policy=self.world.policy.hash)
+        record = Record(
+            self.ids.next(now.wall),
+            now,
+            client=peer,
+            policy=self.world.policy.hash,
+            bundle=self.keeper.trust.bundle,
+        )
         flooded = self.flooded(peer, now, close=True)
         return flooded or self.refuse(refusal, record, close=True)
 

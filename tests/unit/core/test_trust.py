@@ -1,5 +1,7 @@
 """How old what is known of an issuer is, by whichever clock says more."""
 
+from dataclasses import replace
+
 import pytest
 from tests.craft import revoked_ids
 
@@ -43,3 +45,23 @@ def test_age_of_an_issuer(keys: float | None, revocations: float | None, age: fl
         else Revocations(none, none, none, False, ago(revocations), None),
     )  # fmt: skip
     assert issuer.age_at(NOW) == age
+
+
+@pytest.mark.parametrize(
+    ("keys_max_age", "list_max_age", "stale"),
+    [(30.0, 30.0, False), (29.0, 30.0, True), (30.0, 29.0, True), (90.0, 90.0, False)],
+)
+def test_the_lesser_age_counts(keys_max_age: float, list_max_age: float, stale: bool) -> None:
+    """What a bundle says on how old its parts may get makes an issuer stale before its entry does,
+    and never later."""
+    then = Instant(NOW.wall - 30.0, NOW.boot - 30.0)
+    none = revoked_ids()
+    issuer = Issuer(
+        "iss_a", "L2", frozenset({"jwt"}), ("*",), NO_CONSTRAINTS, 60.0, True,
+        KeySet({}, "v", then, keys_max_age),
+        Revocations(none, none, none, False, then, None, max_age_s=list_max_age),
+    )  # fmt: skip
+    assert issuer.stale_at(NOW) is stale
+    later = Instant(NOW.wall + 31.0, NOW.boot + 31.0)
+    assert issuer.stale_at(later)
+    assert replace(issuer, max_stale_s=10.0).stale_at(NOW)

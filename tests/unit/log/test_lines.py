@@ -93,6 +93,21 @@ def test_absent_values_are_left_out(lines: Lines) -> None:
     }
 
 
+def test_every_line_names_the_trust_bundle(lines: Lines) -> None:
+    """That of a request the one that it was judged under, any other the one in force."""
+    plain = read(lines.decision(record(), 9))
+    for seq in (10, 11, 12):  # written anew, then from prepared parts
+        judged = read(lines.decision(record(bundle=7), seq))
+        assert judged == plain | {"bundle": 7, "seq": seq}
+    assert "bundle" not in read(lines.decision(record(), 13))
+    assert read(lines.outcome(record(bundle=7), 14))["bundle"] == 7
+    assert "bundle" not in read(lines.event("start", 15, 0.0, {}))
+    lines.bundle = 8
+    assert read(lines.event("start", 16, 0.0, {}))["bundle"] == 8
+    for described in (passport(), passport(agent_name="\U0001f600")):
+        assert read(lines.passport(described, 17, 0.0))["bundle"] == 8
+
+
 def test_an_unverified_credential_leaves_only_its_hash(lines: Lines) -> None:
     """Nothing that an unverified token claims is recorded as a fact."""
     members = read(lines.decision(record(passport=None, passport_hash="ab" * 32), 1))
