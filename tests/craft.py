@@ -14,6 +14,7 @@ from passgate.core.instant import Instant
 from passgate.core.jwks import thumbprint
 from passgate.core.revocation import packed
 from passgate.core.revoked_ids import RevokedIds
+from passgate.core.status_list import StatusList
 from passgate.core.trust import Issuer, KeySet, Revocations, Trust
 
 SEED = bytes(range(32))
@@ -124,6 +125,7 @@ def revocations(
     issuer_revoked: bool = False,
     read_at: Instant = NOW,
     expires_at: float | None = None,
+    statuses: StatusList | None = None,
 ) -> Revocations:
     return Revocations(
         revoked_ids(*passports),
@@ -132,6 +134,7 @@ def revocations(
         issuer_revoked,
         read_at,
         expires_at,
+        statuses=statuses,
     )
 
 

@@ -17,7 +17,7 @@ TITLES = {
 }
 RULES = re.findall(r"^\*\*(\d+\.\d+)\*\* (.*?)\nVectors: (.*?)$", TEXT, re.M | re.S)
 # What of the format's vectors is about a format, or a feature, that has a page of its own.
-ELSEWHERE = {"envelope format", "self-issued", "status"}
+ELSEWHERE = {"envelope format", "self-issued"}
 # Vectors of the other files' business: the request, the anonymous tier, what a limit counts.
 OF_PASSPORTS = ("Below another passport", "Refused below another passport", "A proof", "A thief")
 

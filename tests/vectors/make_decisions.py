@@ -371,7 +371,7 @@ def presenting() -> list[dict[str, Any]]:
                 refused(search(passport(**{name: value})), "passport_unsupported")
                 for name, value in (
                     ("act", {"sub": "agent-8"}),
-                    ("status", {"status_list": {}}),
+                    ("status", {"assertion": {}}),
                     ("only_on_mondays", True),
                 )
             ),

@@ -7,6 +7,7 @@ from typing import Any
 from passgate.core.constraints.base import ConstraintSet
 from passgate.core.few import Few
 from passgate.core.reasons import Refusal
+from passgate.core.status_list import StatusReference
 from passgate.core.strict_json import loads, without_fractions
 
 # Known to `passgate.core.verification` alone; a test looks that nothing else names it.
@@ -73,7 +74,8 @@ class Passport:
 
     A delegated passport has the passports of its ancestors in `chain`, root first. Its `id` is the
     path of ids from the root, joined by slashes, `expires_at` the least of the chain. `holder` is
-    whose key it is bound to, if it is; `flaw` is what check 10 has against it.
+    whose key it is bound to, if it is; `flaw` is what check 10 has against it. `status` is where
+    its issuer tells whether it is still good, beside the lists of what was revoked.
     """
 
     seal: InitVar[object]
@@ -97,6 +99,7 @@ class Passport:
     holder: Holder | None = None
     may_delegate: bool = False
     flaw: Refusal | None = None
+    status: StatusReference | None = None
     memo: Few[str, Any] = field(default_factory=Few, compare=False, repr=False)
 
     @property

@@ -12,10 +12,22 @@ from typing import Any
 
 from passgate.core.ed25519 import signature_fits
 from passgate.core.instant import Instant
-from passgate.core.jws import A_NAME, REVOCATIONS_TYPES, decoded, is_name, take_apart
+from passgate.core.jws import (
+    A_NAME,
+    REVOCATIONS_TYPES,
+    decoded,
+    is_name,
+    read_object,
+    take_apart,
+)
 from passgate.core.keys import PublicKey
 from passgate.core.list_text import read_members
 from passgate.core.revoked_ids import RevokedIds
+from passgate.core.status_list import (
+    MAX_STATUS_LIST_BYTES,
+    StatusList,
+    read_status_claims,
+)
 from passgate.core.trust import Revocations
 
 MAX_LIST_BYTES = 128 << 20
@@ -44,7 +56,7 @@ class RevocationList:
     """One list that was read, and verified where it is signed.
 
     `issued_at`, `expires_at` (Unix seconds) and `kid` are of the signature; a plain list has None
-    and "" there.
+    and "" there. `ttl_s` is after how long the list itself wants to be read again.
     """
 
     passports: RevokedIds
@@ -54,21 +66,37 @@ class RevocationList:
     issued_at: int | None
     expires_at: int | None
     kid: str
+    statuses: StatusList | None = None
+    ttl_s: int | None = None
 
     def read_at(self, when: Instant) -> Revocations:
         """The list as part of a `Trust`, read or confirmed `when`."""
         expires_at = None if self.expires_at is None else float(self.expires_at)
         return Revocations(
-            self.passports, self.agents, self.keys, self.issuer_revoked, when, expires_at
+            self.passports,
+            self.agents,
+            self.keys,
+            self.issuer_revoked,
+            when,
+            expires_at,
+            statuses=self.statuses,
         )
 
 
 def read_revocation_list(
-    raw: bytes, issuer: str, keys: Mapping[str, PublicKey], *, now: float, plain_allowed: bool
+    raw: bytes,
+    issuer: str,
+    keys: Mapping[str, PublicKey],
+    *,
+    now: float,
+    plain_allowed: bool,
+    uri: str | None = None,
 ) -> RevocationList:
-    """The list in `raw`: `revocations+jwt` signed with one of `keys`, or `{"passport_ids": [...]}`.
+    """The list in `raw`: `revocations+jwt` or `statuslist+jwt` signed with one of `keys`, or
+    `{"passport_ids": [...]}`.
 
-    `issuer` is whose list it must be, `now` Unix seconds. A plain list counts only where
+    `issuer` is whose list it must be, `now` Unix seconds, `uri` the address that a status list must
+    be of (None: of any, since it was read from a file). A plain list counts only where
     `plain_allowed`: it is as true as the way it came. An expired list is read, since it still names
     what was revoked; whether it is too old is judged per request. Raises `ValueError` with a
     sentence for everything else.
@@ -83,8 +111,8 @@ def read_revocation_list(
             )
         return _read_plain(text)
     jws = take_apart(text, REVOCATIONS_TYPES | {_STATUS_LIST_TYPE})
-    if jws.typ == _STATUS_LIST_TYPE:
-        raise ValueError("status lists (statuslist+jwt) are not in this version")
+    if jws.typ == _STATUS_LIST_TYPE and len(raw) > MAX_STATUS_LIST_BYTES:
+        raise ValueError(f"the status list is larger than {MAX_STATUS_LIST_BYTES} bytes")
     key = keys.get(jws.kid)
     if not isinstance(key, bytes):
         raise ValueError(  # noqa: TRY004 - an id that names another kind of key, or none
@@ -92,6 +120,8 @@ def read_revocation_list(
         )
     if not signature_fits(jws.signature, jws.signing_input, key):
         raise ValueError("the signature of the revocation list does not verify")
+    if jws.typ == _STATUS_LIST_TYPE:
+        return _read_statuses(b"".join(decoded(jws.payload)), issuer, uri, now=now, kid=jws.kid)
     return _read_verified(decoded(jws.payload), issuer, now=now, kid=jws.kid)
 
 
@@ -127,8 +157,7 @@ def _read_verified(
     issued_at, expires_at = claims.get("iat"), claims.get("exp")
     if type(issued_at) is not int or type(expires_at) is not int or not 0 <= issued_at < expires_at:
         raise ValueError("the revocation list needs `iat` and a later `exp`, in whole seconds")
-    if issued_at > now + _MAX_AHEAD_S:
-        raise ValueError("the revocation list is issued more than a day in the future")
+    _check_ahead(issued_at, now)
     if "revoked" not in claims:
         raise ValueError("the revocation list needs a list `revoked`")
     return RevocationList(
@@ -140,6 +169,23 @@ def _read_verified(
         expires_at,
         kid,
     )
+
+
+def _read_statuses(
+    payload: bytes, issuer: str, uri: str | None, *, now: float, kid: str
+) -> RevocationList:
+    """The list in the payload of a `statuslist+jwt` whose signature by `kid` has been verified."""
+    told = read_status_claims(read_object(payload, "status list"), issuer, uri)
+    _check_ahead(told.issued_at, now)
+    none = packed(())
+    return RevocationList(
+        none, none, none, False, told.issued_at, told.expires_at, kid, told.statuses, told.ttl_s
+    )
+
+
+def _check_ahead(issued_at: int, now: float) -> None:
+    if issued_at > now + _MAX_AHEAD_S:
+        raise ValueError("the revocation list is issued more than a day in the future")
 
 
 def check_succession(

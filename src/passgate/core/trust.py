@@ -10,6 +10,7 @@ from passgate.core.instant import Instant
 from passgate.core.keys import PublicKey
 from passgate.core.kills import NO_KILLS, Kills
 from passgate.core.revoked_ids import RevokedIds
+from passgate.core.status_list import StatusList
 
 L3_LIST_MAX_STALE_S: Final = 60.0
 """The greatest age of a revocation list in profile L3."""
@@ -35,6 +36,7 @@ class Revocations:
     """What an issuer has revoked. `expires_at` is Unix time (None: the list does not expire).
 
     `max_age_s` is what a bundle sets, as in `KeySet`.
+    `statuses` is there where it tells by a status list; then the rest is empty.
     """
 
     passports: RevokedIds
@@ -44,6 +46,7 @@ class Revocations:
     read_at: Instant
     expires_at: float | None
     max_age_s: float = inf
+    statuses: StatusList | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from passgate.core.kills import Kills, Link
 from passgate.core.passport import _BY_VERIFICATION, Passport
 from passgate.core.presented import Credential
 from passgate.core.reasons import Refusal
+from passgate.core.status_list import StatusList
 from passgate.core.trust import Issuer, KeySet, Revocations, Trust
 from passgate.core.verified_cache import VerifiedCache
 
@@ -52,6 +53,11 @@ _STALE_KEYS: Final = Refusal(
 )
 _NO_LIST: Final = Refusal(
     "trust_stale", "The issuer's revocations have not been read yet.", retry_after_s=STALE_RETRY_S
+)
+_NO_STATUS: Final = Refusal(
+    "trust_stale",
+    "The issuer's status list does not say whether the passport is good.",
+    retry_after_s=STALE_RETRY_S,
 )
 _STALE_LIST: Final = Refusal(
     "trust_stale", "The issuer's revocations are out of date.", retry_after_s=STALE_RETRY_S
@@ -282,6 +288,7 @@ def _sealed(
         link.holder,
         link.may_delegate,
         flaw,
+        link.status,
     )
 
 
@@ -326,7 +333,8 @@ def check_revocation(passport: Passport, issuer: Issuer, now: Instant) -> Refusa
     """Check 9: nothing of the passport is revoked, and what is known of its issuer is fresh.
 
     A passport is revoked by its id, its agent, the key it is signed with or the key it is bound to,
-    and by each of these of an ancestor.
+    by its place in a status list, and by each of these of an ancestor. One that names a place of
+    which the list in force says nothing is not known to be good.
 
     What a list revokes stays revoked however old the list is. Keys and list are stale when older
     than the issuer's `max_stale_s`, a list also once it has expired, and a list that is compulsory
@@ -345,8 +353,22 @@ def check_revocation(passport: Passport, issuer: Issuer, now: Instant) -> Refusa
     if issuer.keys_are_stale(keys, now):
         return _STALE_KEYS
     if revocations is None:
-        return _NO_LIST if issuer.revocations_required else None
-    return _STALE_LIST if issuer.list_is_stale(revocations, now) else None
+        return _NO_LIST if issuer.revocations_required or _lacks_status(passport, None) else None
+    if issuer.list_is_stale(revocations, now):
+        return _STALE_LIST
+    return _NO_STATUS if _lacks_status(passport, revocations.statuses) else None
+
+
+def _lacks_status(passport: Passport, statuses: StatusList | None) -> bool:
+    """Whether a link names a place in a status list of which `statuses` says nothing."""
+    status = passport.status
+    if status is not None and (statuses is None or not statuses.covers(status)):
+        return True
+    for parent in passport.chain:
+        status = parent.status
+        if status is not None and (statuses is None or not statuses.covers(status)):
+            return True
+    return False
 
 
 def _is_revoked(passport: Passport, revocations: Revocations) -> bool:
@@ -356,6 +378,11 @@ def _is_revoked(passport: Passport, revocations: Revocations) -> bool:
         or passport.agent in revocations.agents
         or passport.key_id in revocations.keys
         or (holder is not None and holder.thumbprint in revocations.keys)
+        or (
+            passport.status is not None
+            and revocations.statuses is not None
+            and revocations.statuses.revokes(passport.status)
+        )
     )
 
 

@@ -49,13 +49,17 @@ class Rhythm:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What of the accepted content is needed to judge the next; see `store.Copy`."""
+    """What of the accepted content is needed to judge the next; see `store.Copy`.
+
+    `ttl_s` is after how long the content itself wants to be read again.
+    """
 
     source: str = ""
     digest: str = ""
     etag: str | None = None
     highest_iat: int | None = None
     signed_by: tuple[str, str] | None = None
+    ttl_s: float | None = None
 
 
 class Follower(ABC, Generic[Learnt]):
@@ -147,11 +151,15 @@ class Follower(ABC, Generic[Learnt]):
             self.error = ""
             self.failures = 0
             # Earlier by up to a tenth, so that many gates do not ask at the same moment.
-            self._due_boot = started.boot + self._refresh_s * (1 - 0.1 * self._rhythm.jitter())
+            self._due_boot = started.boot + self._period_s() * (1 - 0.1 * self._rhythm.jitter())
         finally:
             self.attempted.set()
         if self._hastened:
             self._due_boot = started.boot
+
+    def _period_s(self) -> float:
+        ttl_s = self.memory.ttl_s
+        return self._refresh_s if ttl_s is None else min(self._refresh_s, ttl_s)
 
     async def run(self) -> None:
         """Attempts for ever, each when it is due."""

@@ -19,6 +19,7 @@ _TYPES: Final[dict[Kind, frozenset[str]]] = {
             "application/json",
             "application/jwt",
             "application/revocations+jwt",
+            "application/statuslist+jwt",
             # What file servers say of a name that ends in .jwt. The content decides anyway.
             "application/octet-stream",
         }

@@ -223,6 +223,7 @@ class Keeper:
                     *self._arguments(settings, "revocations", settings.revocations)
                 )
                 revocations.signers = keys
+                revocations.uri = _address_of(settings.revocations)
             opened[name] = _Followed(settings, keys, revocations)
             if old is not None:
                 opened[name].unknown_total = old.unknown_total
@@ -313,6 +314,12 @@ class Keeper:
     def _tell(self, change: TrustChange) -> None:
         for callback in self._callbacks:
             callback(change)
+
+
+def _address_of(location: Location) -> str | None:
+    """The URL of a source, None for a file's."""
+    found = isinstance(location, str) and location.lower().startswith(("http://", "https://"))
+    return str(location) if found else None
 
 
 def _same_sources(old: IssuerSettings, new: IssuerSettings) -> bool:

@@ -51,6 +51,8 @@ class ListFollower(Follower[Revocations]):
 
     kind = "revocations"
     signers: KeysFollower
+    uri: str | None = None
+    """The address that a status list from this source must be of; None: the source is a file."""
 
     async def learn(self, body: bytes, read_at: Instant) -> tuple[Revocations, Memory]:
         """The list in `body`, if it may follow the one in force."""
@@ -66,6 +68,7 @@ class ListFollower(Follower[Revocations]):
                 keys,
                 now=read_at.wall,
                 plain_allowed=self.source.vouches,
+                uri=self.uri,
             ),
         )
         known = self.memory
@@ -78,7 +81,9 @@ class ListFollower(Follower[Revocations]):
         if new.issued_at is None:
             return new.read_at(read_at), Memory(highest_iat=known.highest_iat)
         return new.read_at(read_at), Memory(
-            highest_iat=new.issued_at, signed_by=(new.kid, identity_of(keys[new.kid]).hex())
+            highest_iat=new.issued_at,
+            signed_by=(new.kid, identity_of(keys[new.kid]).hex()),
+            ttl_s=new.ttl_s,
         )
 
     def check_confirmed(self) -> None:

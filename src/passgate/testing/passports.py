@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import time
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -111,6 +112,32 @@ class TestIssuer:
             | dict(claims or {}),
             {"alg": "EdDSA", "kid": self.kid, "typ": "revocations+jwt"} | dict(header or {}),
             key,
+        )
+
+    def status_list(
+        self,
+        uri: str,
+        *statuses: int,
+        bits: int = 2,
+        now: float | None = None,
+        claims: Mapping[str, Any] | None = None,
+        header: Mapping[str, Any] | None = None,
+    ) -> str:
+        """A signed token status list at `uri` with `statuses` from place 0 on, issued at `now`."""
+        packed_statuses = bytearray(-(-len(statuses) * bits // 8))
+        for place, status in enumerate(statuses):
+            packed_statuses[place * bits // 8] |= status << (place * bits % 8)
+        return self.sign(
+            {
+                "sub": uri,
+                "iat": int(time.time() if now is None else now),
+                "status_list": {
+                    "bits": bits,
+                    "lst": _encode(zlib.compress(bytes(packed_statuses), 9)),
+                },
+            }
+            | dict(claims or {}),
+            {"alg": "EdDSA", "kid": self.kid, "typ": "statuslist+jwt"} | dict(header or {}),
         )
 
 

@@ -36,13 +36,13 @@ ENFORCED: dict[str, tuple[dict[str, Any], str]] = {
     "catalog_content_hash": ({"catalog_content_hash": "sha256:0"}, "passport_malformed"),
     "cnf": ({"cnf": {"jkt": "x" * 42 + "A"}}, "proof_missing"),
     "chain": ({"chain": ["x"]}, "passport_malformed"),
+    "status": ({"status": {"status_list": {"idx": 0, "uri": "https://x.example"}}}, "trust_stale"),
     "grants": ({"grants": [{"resource": "api", "allowedActions": ["x"]}]}, "permission_denied"),
 }
 
 # What this version does not have is refused, whatever the rest of the passport says.
 REFUSED: dict[str, Any] = {
     "act": {"sub": "agent_8"},
-    "status": {"status_list": {"idx": 0, "uri": "https://issuer.example/list"}},
     "scope": "api:search",
     "Permissions": [],
 }

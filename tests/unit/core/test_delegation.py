@@ -23,6 +23,7 @@ from passgate.core.instant import Instant
 from passgate.core.passport import Holder, Passport
 from passgate.core.permissions import covers
 from passgate.core.reasons import Refusal
+from passgate.core.status_list import StatusList
 from passgate.core.verification import (
     Acceptance,
     check_revocation,
@@ -111,6 +112,29 @@ def test_a_child_s_id_alone_revokes_nothing() -> None:
     known = issuer(keys=key_set(), revoked=revocations(passports=["pass_a", "pass_b"]))
 
     assert check_revocation(grandchild(), known, NOW) is None
+
+
+def test_each_link_s_place_in_a_status_list_counts() -> None:
+    """A suspended parent suspends all below; one of which the list says nothing is not known."""
+    first, second = ({"status_list": {"idx": place, "uri": "s:1"}} for place in (0, 1))
+    child = passport(below(root(status=first), status=second))
+
+    def judged(statuses: int) -> str:
+        revoked = revocations(statuses=StatusList("s:1", 4, bytes([statuses])))
+        refusal = check_revocation(child, issuer(keys=key_set(), revoked=revoked), NOW)
+        return "ok" if refusal is None else refusal.code
+
+    assert [judged(statuses) for statuses in (0x00, 0x02, 0x10)] == [
+        "ok", "passport_revoked", "passport_revoked",
+    ]  # fmt: skip
+    beyond = {"status_list": {"idx": 2, "uri": "s:1"}}
+    for chain in (
+        below(root(status=beyond), status=first),
+        below(root(status=first), status=beyond),
+        below(root(status=beyond)),
+    ):
+        child = passport(chain)
+        assert judged(0) == "trust_stale"
 
 
 def test_the_holder_s_own_key_can_be_revoked() -> None:

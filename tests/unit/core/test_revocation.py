@@ -14,6 +14,7 @@ from passgate.core.revocation import (
     packed,
     read_revocation_list,
 )
+from passgate.core.status_list import MAX_STATUS_LIST_BYTES, StatusReference
 from passgate.testing import REMOVED, TestIssuer
 
 NOW = 1_800_000_000
@@ -52,6 +53,44 @@ def over(payload: str) -> str:
 
 def signed(*revoked: Any, **options: Any) -> str:
     return LAB.revocation_list(*revoked, now=NOW, **options)
+
+
+def test_a_status_list_is_one_more_kind() -> None:
+    """Signed by the same keys; it revokes nothing but by its places."""
+    raw = LAB.status_list("s:1", 0, 1, now=NOW, claims={"exp": NOW + 9, "ttl": 5})
+    found = read_revocation_list(
+        raw.encode(), "iss_lab", KEYS, now=NOW, plain_allowed=False, uri="s:1"
+    )
+    assert (found.issued_at, found.expires_at, found.kid, found.ttl_s) == (NOW, NOW + 9, LAB.kid, 5)
+    revocations = found.read_at(Instant(float(NOW), 0.0))
+    assert revocations.statuses is not None
+    assert revocations.statuses.revokes(StatusReference("s:1", 1))
+    assert len(revocations.passports) == len(revocations.agents) == len(revocations.keys) == 0
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (LAB.status_list("s:2", 0, now=NOW), "another address"),
+        (LAB.status_list("s:1", 0, now=NOW, claims={"iss": "iss_other"}), "another issuer"),
+        (LAB.status_list("s:1", 0, now=NOW + 86_401), "in the future"),
+        (LAB.status_list("s:1", 0, now=NOW, header={"kid": "other"}), "does not have now"),
+        (LAB.status_list("s:1", 0, now=NOW)[:-4] + "AAAA", "does not verify"),
+        (LAB.sign(b"[]", {"alg": "EdDSA", "kid": LAB.kid, "typ": "statuslist+jwt"}), "no"),
+    ],
+)
+def test_a_status_list_that_is_not_the_issuer_s_is_refused(raw: str, words: str) -> None:
+    """By its address, issuer, time, key and signature."""
+    with pytest.raises(ValueError, match=words):
+        read_revocation_list(raw.encode(), "iss_lab", KEYS, now=NOW, plain_allowed=True, uri="s:1")
+
+
+def test_a_status_list_has_a_limit_of_its_own() -> None:
+    """Its length is judged before its signature is."""
+    head, _, tail = LAB.status_list("s:1", 0, now=NOW).split(".")
+    raw = f"{head}.{'A' * MAX_STATUS_LIST_BYTES}.{tail}"
+    with pytest.raises(ValueError, match="status list is larger"):
+        read(raw)
 
 
 def test_a_signed_list_says_what_it_revokes() -> None:
@@ -118,7 +157,7 @@ def test_a_plain_list_counts_where_its_way_vouches_for_it() -> None:
         (b"<html>", "three parts"),
         (signed(header={"typ": "passport+jwt"}), "typ"),
         (signed(header={"typ": REMOVED}), "typ"),
-        (signed(header={"typ": "statuslist+jwt"}), "not in this version"),
+        (signed(header={"typ": "statuslist+jwt"}), "claims that this version does not know"),
         (signed(header={"kid": "other"}), "does not have now"),
         (signed(header={"crit": ["b64"]}), "crit"),
         (signed(header={"alg": "none"}), "alg"),

@@ -25,6 +25,7 @@ from tests.craft import (
 from passgate.core.instant import Instant
 from passgate.core.passport import Passport
 from passgate.core.reasons import Refusal
+from passgate.core.status_list import StatusList
 from passgate.core.trust import NO_TRUST
 from passgate.core.verification import (
     MAX_CREDENTIAL_BYTES,
@@ -463,6 +464,36 @@ class TestRevocation:
         assert self.judged(None) == "ok"
         assert self.judged(None, revocations_required=True) == "trust_stale"
         assert self.judged(revocations(), revocations_required=True) == "ok"
+
+    @staticmethod
+    def placed(place: int, statuses: StatusList | None, uri: str = "s:1", **entry: Any) -> str:
+        passport = verified(status={"status_list": {"idx": place, "uri": uri}})
+        revoked = revocations(statuses=statuses, **entry)
+        return code(check_revocation(passport, issuer(keys=key_set(), revoked=revoked), NOW))
+
+    def test_a_status_that_is_not_0_revokes(self) -> None:
+        """Whatever it means to the issuer, and also on a list that is old."""
+        statuses = StatusList("s:1", 2, bytes([0b11_10_01_00]))
+        old = Instant(NOW.wall - 1e6, NOW.boot)
+
+        assert [self.placed(place, statuses) for place in range(4)] == [
+            "ok", "passport_revoked", "passport_revoked", "passport_revoked",
+        ]  # fmt: skip
+        assert self.placed(2, statuses, read_at=old) == "passport_revoked"
+        assert self.placed(0, statuses, read_at=old) == "trust_stale"
+        assert self.placed(0, statuses, expires_at=NOW.wall) == "trust_stale"
+
+    def test_a_status_that_no_list_tells_is_not_known_to_be_good(self) -> None:
+        """No place there, another list, a list of another kind, no list at all."""
+        statuses = StatusList("s:1", 2, bytes(1))
+
+        assert self.placed(4, statuses) == "trust_stale"
+        assert self.placed(0, statuses, "s:2") == "trust_stale"
+        assert self.placed(0, None) == "trust_stale"
+        passport = verified(status={"status_list": {"idx": 0, "uri": "s:1"}})
+        listless = issuer(keys=key_set())
+        assert code(check_revocation(passport, listless, NOW)) == "trust_stale"
+        assert self.judged(revocations(statuses=statuses)) == "ok"  # a passport that names no place
 
     def test_keys_that_are_gone_are_stale_trust(self) -> None:
         """Whoever asks with an issuer whose keys were never read gets no yes."""

@@ -15,6 +15,7 @@ from tests.awaiting import eventually, settled
 from tests.craft import revoked_ids
 
 from passgate.core.revoked_ids import RevokedIds
+from passgate.core.status_list import StatusReference
 from passgate.core.trust import Issuer
 from passgate.errors import DataError, SourceError
 from passgate.sync import sources
@@ -665,6 +666,41 @@ def test_a_revoked_key_signs_no_further_list(world: World) -> None:
         await world.tick(61)
         assert row(keeper, "revocations")["error"] == ""
         await keeper.close()
+
+    run(scenario())
+
+
+def test_a_status_list_is_read_again_when_it_wants_to_be(world: World) -> None:
+    """By its `ttl` where that is shorter than `refresh`; a copy of it is taken up at start."""
+
+    async def scenario() -> None:
+        def listed(status: int, ahead: int = 0) -> str:
+            return LAB.status_list("s:1", status, now=world.clock.wall + ahead, claims={"ttl": 10})
+
+        world.remote("test:keys", jwks(LAB))
+        script = world.remote("test:list", listed(0))
+        keeper = world.keeper(world.settings())
+        await keeper.start()
+        await loaded(keeper)
+        script.body = listed(1, ahead=1).encode()
+        await world.tick(11)
+        assert revokes(keeper)
+        script.body = listed(0, ahead=-30).encode()
+        await world.tick(11)
+        assert "older than one accepted before" in row(keeper, "revocations")["error"]
+        assert revokes(keeper)
+        await keeper.close()
+        script.body = SourceError("down")
+        again = world.keeper(world.settings())
+        await again.start()
+        assert revokes(again)
+        await again.close()
+
+    def revokes(keeper: Keeper) -> bool:
+        revocations = lab(keeper).revocations
+        assert revocations is not None
+        assert revocations.statuses is not None
+        return revocations.statuses.revokes(StatusReference("s:1", 0))
 
     run(scenario())
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from passgate.core.constraints.base import ConstraintSet
 from passgate.core.passport import CatalogPin, Grant, Holder, Permission
+from passgate.core.status_list import StatusReference
 
 
 class ChainError(ValueError):
@@ -44,6 +45,7 @@ class Unverified:
         "permissions",
         "pins",
         "signature",
+        "status",
     )
 
     def __init__(
@@ -67,6 +69,7 @@ class Unverified:
         holder: Holder | None = None,
         may_delegate: bool = False,
         parents: "tuple[Unverified, ...]" = (),
+        status: StatusReference | None = None,
     ) -> None:
         self.format = format
         self.issuer = issuer
@@ -87,3 +90,4 @@ class Unverified:
         self.holder = holder
         self.may_delegate = may_delegate
         self.parents = parents
+        self.status = status

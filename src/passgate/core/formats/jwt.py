@@ -14,6 +14,7 @@ from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
 from passgate.core.formats.base import ChainError, Unverified
 from passgate.core.formats.grants import read_grants
 from passgate.core.formats.holder import read_holder
+from passgate.core.formats.status import read_status
 from passgate.core.generations import Generations
 from passgate.core.jws import (
     A_NAME,
@@ -36,7 +37,7 @@ MAX_TIME = 2**53 - 1
 _TRIO = frozenset({"gate_id", "catalog_version", "catalog_content_hash"})
 _CLAIMS = _TRIO | {
     "iss", "sub", "jti", "iat", "exp", "nbf", "aud", "agent_name", "metadata", "permissions",
-    "constraints", "trust_tier", "catalogs", "grants", "may_delegate", "cnf", "chain",
+    "constraints", "trust_tier", "catalogs", "grants", "may_delegate", "cnf", "chain", "status",
 }  # fmt: skip
 _PIN_MEMBERS = frozenset({"version", "content_hash"})
 _PERMISSION_MEMBERS = frozenset({"permission_key", "constraints"})
@@ -50,7 +51,7 @@ _SAFE_SENTENCE = re.compile(r"[A-Za-z0-9 ,.;:'`()/_<>=*+#-]{1,200}", re.ASCII)
 def read_jwt(credential: bytes) -> Unverified:
     """What the claims of `credential` say, each of its exact type; nothing is believed yet.
 
-    Raises `UnsupportedError` for a claim that this version does not know (status lists among them),
+    Raises `UnsupportedError` for a claim that this version does not know,
     `MalformedError` for a claim that is missing or not of its type, and `ChainError` for parents
     that cannot be those of one chain.
     """
@@ -97,6 +98,7 @@ def _read_jwt(credential: bytes, elders: tuple[bytes, ...] | None) -> Unverified
         read_holder(claims["cnf"]) if "cnf" in claims else None,
         may_delegate,
         parents,
+        read_status(claims["status"]) if "status" in claims else None,
     )
 
 
