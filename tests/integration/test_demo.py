@@ -15,6 +15,8 @@ WANTED = {
     "rate_limited",
     "budget_exhausted",
     "approval_required",
+    "proof_missing",
+    "killed",
 }
 
 
@@ -29,12 +31,12 @@ def _demo(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_scene_ends_as_it_must_and_the_log_verifies() -> None:
-    """Eighteen rows, each kind of refusal among them, and exit 0."""
+    """Twenty-five rows, each kind of refusal among them, and exit 0."""
     ended = _demo("--json")
 
     assert ended.returncode == 0, ended.stderr
     shown = json.loads(ended.stdout)
-    assert len(shown["scenes"]) >= 14
+    assert len(shown["scenes"]) == 25
     assert all(row["right"] for row in shown["scenes"])
     assert {row["reason"] for row in shown["scenes"]} >= WANTED
     assert shown["log"]["wrong"] == ""

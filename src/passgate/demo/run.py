@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -15,9 +16,13 @@ from pathlib import Path
 import typer
 
 from passgate.authority.keys import KeySigner, new_issuer
-from passgate.authority.minting import Minted, mint_passport
+from passgate.authority.minting import mint_passport
 from passgate.authority.revoking import Revoked, new_list, revoke
+from passgate.client.delegating import delegate
+from passgate.client.holder import Holder as KeyHolder
 from passgate.config import load_config
+from passgate.core.formats.jwt import read_jwt
+from passgate.demo.operator import Operator
 from passgate.demo.sample_api import SampleApi
 from passgate.demo.scenes import GATE_YAML, HOLDERS, SCENES, Holder, Scene
 from passgate.gate import Gate
@@ -57,9 +62,12 @@ async def run_demo(*, keep_serving: bool, as_json: bool) -> bool:
         undo.callback(api.stop)
         issuer = new_issuer(directory / "issuer", "iss_demo")
         new_list(directory / "issuer", issuer, time.time())
-        passports = {name: _passport(issuer, name, holder) for name, holder in HOLDERS.items()}
+        passports = _passports(issuer)
+        token = secrets.token_urlsafe()
+        (directory / "operator").write_text(token)
         file = directory / "gate.yaml"
         port, admin_port = _free_ports()
+        operator = Operator(admin_port, token)
         file.write_text(
             GATE_YAML.format(
                 directory=directory, port=port, admin_port=admin_port, upstream=api.url
@@ -68,10 +76,11 @@ async def run_demo(*, keep_serving: bool, as_json: bool) -> bool:
         gate = Gate(load_config(file, os.environ), os.environ)
         await gate.start()
         try:
-            played = [
-                await _play(port, scene, passports, directory / "issuer", issuer)
-                for scene in SCENES
-            ]
+            played = []
+            for scene in SCENES:
+                if scene.order:
+                    await asyncio.to_thread(operator.give, scene.order, f"agent_{scene.holder}")
+                played.append(await _play(port, scene, passports, directory / "issuer", issuer))
             if keep_serving:
                 _print_table(played)
                 _print_curl(port, admin_port, passports)
@@ -87,7 +96,27 @@ async def run_demo(*, keep_serving: bool, as_json: bool) -> bool:
         return all(row.right for row in played) and not found.wrong
 
 
-def _passport(issuer: KeySigner, name: str, holder: Holder) -> Minted:
+def _passports(issuer: KeySigner) -> dict[str, str]:
+    """What each holder has; one that is delegated is made by its parent alone."""
+    made: dict[str, str] = {}
+    keys: dict[str, KeyHolder] = {}
+    for name, holder in HOLDERS.items():
+        if holder.parent:
+            made[name] = delegate(
+                made[holder.parent],
+                keys[holder.parent],
+                name=name,
+                permissions=holder.permissions,
+                now=time.time(),
+            )
+            continue
+        if holder.bound:
+            keys[name] = KeyHolder.generate()
+        made[name] = _passport(issuer, name, holder, keys.get(name))
+    return made
+
+
+def _passport(issuer: KeySigner, name: str, holder: Holder, key: KeyHolder | None) -> str:
     now = time.time()
     if holder.spoilt == "expired":
         now -= 2 * holder.ttl_s
@@ -100,25 +129,26 @@ def _passport(issuer: KeySigner, name: str, holder: Holder) -> Minted:
         audience=holder.audience,
         ttl_s=holder.ttl_s,
         now=now,
+        holder=None if key is None else key.jwk,
+        may_delegate=key is not None,
     )
     if holder.spoilt == "signature":
         head, _, signature = minted.token.rpartition(".")
         spoilt = ("B" if signature[0] == "A" else "A") + signature[1:]
-        return Minted(f"{head}.{spoilt}", minted.claims, minted.unknown)
-    return minted
+        return f"{head}.{spoilt}"
+    return minted.token
 
 
 async def _play(
-    port: int, scene: Scene, passports: dict[str, Minted], directory: Path, issuer: KeySigner
+    port: int, scene: Scene, passports: dict[str, str], directory: Path, issuer: KeySigner
 ) -> Played:
-    minted = passports.get(scene.holder)
-    token = minted.token if minted is not None else ""
+    token = passports.get(scene.holder, "")
     if not scene.revokes:
         for _ in range(scene.times):
             seen = await asyncio.to_thread(_send, port, scene, token)
         return Played(scene, seen, _is_right(scene, seen))
-    assert minted is not None
-    revoke(directory, issuer, [Revoked("passport", minted.id)], time.time())
+    revoked = Revoked("passport", read_jwt(token.encode()).id)
+    revoke(directory, issuer, [revoked], time.time())
     # The gate reads the list within `refresh`; until then the passport still works.
     end = time.monotonic() + _PATIENCE_S
     while True:
@@ -220,10 +250,10 @@ def _print_json(played: list[Played], found: Verification) -> None:
     typer.echo(json.dumps({"scenes": rows, "log": asdict(found)}, indent=2))
 
 
-def _print_curl(port: int, admin_port: int, passports: dict[str, Minted]) -> None:
+def _print_curl(port: int, admin_port: int, passports: dict[str, str]) -> None:
     typer.echo(
         f"\nThe gate serves until Ctrl-C. Try:\n"
-        f"  P={passports['scout'].token}\n"
+        f"  P={passports['scout']}\n"
         f'  curl -i -H "Authorization: Passport $P" http://127.0.0.1:{port}/v1/search\n'
         f"  curl -i http://127.0.0.1:{port}/v1/search\n"
         f"  curl -i http://127.0.0.1:{port}/.well-known/passgate/\n"

@@ -9,8 +9,9 @@ class Scene:
     """One request: who sends what, and the status, decision and reason that it must end in.
 
     `holder` names one of the demo's credentials ("" for none). The request is sent `times` times
-    and the last answer counts. `shows` are headers that the answer must have; `note` says what they
-    mean.
+    and the last answer counts. `order` is what the operator does first: `approve` what waits,
+    `stop` the agent, or `lift` that. `shows` are headers that the answer must have; `note` says
+    what they mean.
     """
 
     title: str
@@ -25,18 +26,25 @@ class Scene:
     note: str = ""
     body: bytes = b""
     streams: bool = False
+    order: str = ""
     revokes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """One agent's passport: what it may, and how it was spoilt, if it was."""
+    """One agent's passport: what it may, and how it was spoilt, if it was.
+
+    A `bound` one needs a proof of its key when it is presented, and may delegate. `parent` names
+    the one that it is delegated from, which stands before it.
+    """
 
     permissions: tuple[str, ...] = ("api:*",)
     constraints: dict[str, Any] = field(default_factory=dict)
     ttl_s: int = 3600
     spoilt: str = ""  # "" | signature | issuer | expired
     audience: tuple[str, ...] = ()
+    bound: bool = False
+    parent: str = ""
 
 
 HOLDERS = {
@@ -51,6 +59,8 @@ HOLDERS = {
     "spender": Holder(constraints={"core:cost:max_cumulative": 100}),
     "careful": Holder(constraints={"core:approval:for_actions": ["api:order"]}),
     "sleeper": Holder(constraints={"core:data:read_only": True}),
+    "leader": Holder(constraints={"core:cost:max_cumulative": 50}, bound=True),
+    "helper": Holder(permissions=("api:export",), parent="leader"),
 }
 
 SCENES = (
@@ -77,10 +87,23 @@ SCENES = (
           "budget_exhausted", times=3),
     Scene("order that a person must see", "careful", "POST", "/v1/order", 403, "request_hold",
           "approval_required"),
+    Scene("the same, once it is approved", "careful", "POST", "/v1/order", 200, "allow",
+          order="approve"),
+    Scene("an approval used twice", "careful", "POST", "/v1/order", 403, "request_hold",
+          "approval_required"),
     Scene("write on a read-only passport", "sleeper", "POST", "/v1/export", 403, "block",
           "constraint_violated"),
     Scene("path that hides another one", "scout", "GET", "/v1/%2e%2e/admin", 400, "block",
           "request_malformed"),
+    Scene("bound passport, no proof", "leader", "GET", "/v1/search", 401, "block",
+          "proof_missing"),
+    Scene("delegated, may less", "helper", "GET", "/v1/search", 403, "block",
+          "permission_denied"),
+    Scene("delegated, on parent's budget", "helper", "POST", "/v1/export", 403, "block",
+          "budget_exhausted", times=2),
+    Scene("agent that was stopped", "reader", "GET", "/v1/search", 403, "block", "killed",
+          order="stop"),
+    Scene("and let in again", "reader", "GET", "/v1/search", 200, "allow", order="lift"),
     Scene("answer that streams", "scout", "GET", "/v1/stream", 200, "allow", streams=True,
           note="streamed"),
     Scene("before it is revoked", "leaver", "GET", "/v1/search", 200, "allow"),
@@ -98,6 +121,7 @@ listen:
   address: 127.0.0.1:{port}
 admin:
   address: 127.0.0.1:{admin_port}
+  token: file:{directory}/operator
 upstream:
   url: {upstream}
 issuers:
@@ -112,6 +136,8 @@ actions:
     - {{match: "POST /v1/export", action: "api:export", cost_cents: 50}}
     - {{match: "POST /v1/order", action: "api:order"}}
     - {{match: "ANY /public/**", action: "public"}}
+limits:
+  refusals_per_second: 100   # all agents of the demo share one address
 anonymous:
   enabled: true
   allowed_actions: [public]
