@@ -166,7 +166,7 @@ class Fold:
             if not operation.open and not operation.sent:
                 self.operations.forget(operation)
 
-    def _end_minutes(self, name: str, minutes: int) -> int:
+    def _end_minutes(self, name: str, minutes: Any) -> int:
         """Ends the minutes after the first, and sums up what those took that had begun."""
         if type(minutes) is not int:
             raise ValueError("`minutes` is of a wrong type")
@@ -194,7 +194,7 @@ def fold(lines: Iterable[Mapping[str, Any]], position: int = 0) -> Fold:
     return folded
 
 
-def _minute(name: str, number: int) -> str:
+def _minute(name: str, number: Any) -> str:
     """What an open decision's minute is called among the open ones; see `proxy.metering`."""
     if type(number) is not int:
         raise ValueError("`minute` is of a wrong type")

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +9,12 @@ import pytest
 from tests.awaiting import eventually, settled
 from tests.craft import OTHER_KEY
 from tests.support.house import PEER, PREFIX, House, body_of, headers_of, inside
+from tests.support.late_ledger import BreakingLedger, LateLedger
 from tests.support.proofs import proof
 
 from passgate.approvals.held import Held
-from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
 from passgate.core.jwks import thumbprint
-from passgate.core.once import Once
-from passgate.ledger.memory import MemoryLedger
-from passgate.ledger.protocol import Taken
 from passgate.proxy.steps import Answer, Forward, NeedBody, Step, Wait
 
 HELD = {"core:approval:required": True, "core:cost:max_cumulative": 100}
@@ -469,22 +465,6 @@ class TestRaces:
         inside(tmp_path, work, **CONFIG)
 
 
-class Waits(MemoryLedger):
-    """Counters that need a round trip."""
-
-    def reserve(  # type: ignore[override]  # as a shared ledger answers
-        self,
-        charges: tuple[Charge, ...],
-        now: Instant,
-        once: Once | None = None,
-    ) -> Awaitable[Taken]:
-        async def later() -> Taken:
-            await asyncio.sleep(0)
-            return MemoryLedger.reserve(self, charges, now, once)
-
-        return later()
-
-
 class TestSharedCounters:
     """A ledger that takes its time."""
 
@@ -492,7 +472,8 @@ class TestSharedCounters:
         """Held once, charged once, and a refusal keeps the grant."""
 
         async def work(house: House) -> None:
-            house.ledger = house.enforcer.ledger = house.approvals._ledger = Waits()
+            late: Any = LateLedger()
+            house.ledger = house.enforcer.ledger = house.approvals._ledger = late
             limits = {**HELD, "core:rate:max_per_minute": 1}
             passport = house.mint(constraints=limits)
             found = await asyncio.gather(*[held(house, passport, body=b"1") for _ in range(3)])
@@ -720,13 +701,8 @@ class TestTrouble:
         async def work(house: House) -> None:
             passport = house.mint(constraints=HELD)
             await decide(house, await held(house, passport))
-            reserve = house.ledger.reserve
-
-            def broken(*_: Any) -> Any:
-                house.ledger.reserve = reserve  # type: ignore[method-assign]  # whole again
-                raise RuntimeError("a defect")
-
-            house.ledger.reserve = broken  # type: ignore[method-assign]  # a defect
+            breaking: Any = BreakingLedger(house.ledger)
+            house.enforcer.ledger = house.approvals._ledger = breaking
             answer = await house.answered("POST", "/v1/export", passport)
             assert (answer.status, spent(house)) == (500, 50)
             await house.forwarded("POST", "/v1/export", passport)
@@ -771,7 +747,8 @@ class TestProof:
 
         async def work(house: House) -> None:
             if shared:
-                house.ledger = house.enforcer.ledger = house.approvals._ledger = Waits()
+                late: Any = LateLedger()
+                house.ledger = house.enforcer.ledger = house.approvals._ledger = late
             passport = self.bound(house)
             headers = (*self.headers(house, passport, "one"), ("Prefer", "wait=30"))
             asked = asyncio.ensure_future(

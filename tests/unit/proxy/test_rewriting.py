@@ -7,6 +7,8 @@ from tests.support.house import House, body_of, inside
 
 from passgate.core.constraints.base import Finding
 from passgate.core.decision import Plan
+from passgate.core.header_rules import header_rules
+from passgate.core.headers import SortedHeaders, sort_request
 from passgate.core.request import Request
 from passgate.core.strict_json import loads
 from passgate.proxy.rewriting import judged_again, without_digests
@@ -128,7 +130,9 @@ def test_a_body_too_long_to_judge_is_refused(tmp_path: Path) -> None:
 def test_a_rule_that_is_never_content_is_a_defect() -> None:
     """A new body that its rule would write anew once more is never forwarded."""
     plan = Plan(findings=(Finding(MODE, "redact", (("card", 1),), b"{}"),))
-    request = Request("POST", b"/", "/", b"", "", "", "", (), "http", (), None, b"x")  # type: ignore[arg-type]  # its headers are not looked at
+    headers = sort_request([(b"Host", b"api.example")], header_rules())
+    assert isinstance(headers, SortedHeaders)
+    request = Request("POST", b"/", "/", b"", "", "", "", (), "http", (), headers, b"x")
 
     with pytest.raises(RuntimeError, match="written anew"):
         judged_again(plan, request, lambda: plan)

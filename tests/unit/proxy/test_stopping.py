@@ -1,20 +1,15 @@
 """The kill switch and the straight line: nothing that is stopped is forwarded any more."""
 
 import asyncio
-from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.awaiting import eventually
 from tests.support.house import PREFIX, House, body_of, headers_of, inside
+from tests.support.late_ledger import LateLedger
 
-from passgate.core.constraints.base import Charge
-from passgate.core.instant import Instant
 from passgate.core.kills import Kill, kills_of
-from passgate.core.once import Once
-from passgate.ledger.memory import MemoryLedger
-from passgate.ledger.protocol import Taken
 from passgate.proxy.steps import Answer, Forward, Wait
 
 RELAXED = {"audit": {"durability": "relaxed"}}
@@ -142,18 +137,8 @@ class TestWaiting:
     def test_what_waits_for_a_counter_gives_it_back(self, tmp_path: Path) -> None:
         """Counters behind a round trip."""
 
-        class Waits(MemoryLedger):
-            def reserve(  # type: ignore[override]  # an awaitable is what the protocol allows
-                self, charges: tuple[Charge, ...], now: Instant, once: Once | None = None
-            ) -> Awaitable[Taken]:
-                return self._later(charges, now)
-
-            async def _later(self, charges: tuple[Charge, ...], now: Instant) -> Taken:
-                await asyncio.sleep(0)
-                return super().reserve(charges, now)
-
         async def work(house: House) -> None:
-            ledger: Any = Waits()
+            ledger: Any = LateLedger()
             house.enforcer.ledger = ledger
             passport = house.mint(constraints=LIMITED)
             _, step, resumed = house.begin(house.wire("GET", "/v1/search", passport))
