@@ -111,7 +111,7 @@ KINDS = (
             Field(
                 "facts",
                 "object",
-                "What the route declares and was read: `route`, `amount`, `currency`, `vendor`, `resource`, `domain`, `content_type`, `body_bytes`; where the catalog states a platform fee, `platform_fee_cents` on `cost_cents` and `platform_fee_recipient`; `hold` and `approver`, where a person had to decide; `client_certificate`, the name in the verified certificate of the connection's client; `terms`, the hash of the catalog whose terms count, where the passport is pinned to an older one; `personal_data`, what a body held that was noted or hidden, by kind and number.",
+                "What the route declares and was read: `route`, `amount`, `currency`, `vendor`, `resource`, `domain`, `content_type`, `body_bytes`; where the catalog states a platform fee, `platform_fee_cents` on `cost_cents` and `platform_fee_recipient`; `hold` and `approver`, where a person had to decide; `client_certificate`, the name in the verified certificate of the connection's client; `terms`, the hash of the catalog whose terms count, where the passport is pinned to an older one; `principal` and `assurance`, the person whom the agent acts for and the levels that are known of them, where the passport says so; `personal_data`, what a body held that was noted or hidden, by kind and number.",
                 always=False,
             ),
             _GATE,

@@ -63,7 +63,7 @@ def _known(line: dict[str, Any]) -> Known:
     claims = line["claims"]
     entries = tuple(
         (entry["permission_key"], _parsed(entry.get("constraints", {})))
-        for entry in claims["permissions"]
+        for entry in claims.get("permissions", [])
         if isinstance(entry, dict)
     )
     constraints = _parsed(claims.get("constraints", {}))

@@ -25,6 +25,7 @@ from passgate.core.request import Request, RequestRules, Wire, canonical_request
 from passgate.core.route_table import RouteTable
 from passgate.core.routes import make_route
 from passgate.core.trust import Issuer, Trust
+from passgate.core.verification import Acceptance
 from passgate.core.verified_cache import VerifiedCache
 from passgate.ledger.memory import MemoryLedger
 from passgate.ledger.protocol import Shortfall
@@ -88,6 +89,7 @@ class Scene:
     default_action: str = "deny"
     max_lifetime_s: float = 90 * 86400.0
     proof: ProofRules = field(default_factory=ProofRules)
+    formats: frozenset[str] = frozenset({"jwt"})
 
     def but(self, **changes: Any) -> Self:
         """The same with `changes`; mappings are merged, also the claim `constraints`."""
@@ -129,6 +131,7 @@ class Scene:
             anonymous=self.anonymous,
             constraints=parse_constraints(self.gate_constraints),
             proof=self.proof,
+            acceptance=Acceptance(self.formats),
         )
 
     def trust(self) -> Trust:

@@ -299,13 +299,14 @@ def presenting() -> list[dict[str, Any]]:
         ),
         vector(
             "What belongs to a passport keeps a request from being anonymous",
-            *(
-                refused(
-                    asked("GET", "/public/a", None, headers=[[name, "x"]]), "passport_unsupported"
-                )
-                for name in ("X-Agent-Passport-Chain", "X-Modei-Passport-ID")
+            refused(
+                asked("GET", "/public/a", None, headers=[["X-Modei-Passport-ID", "x"]]),
+                "passport_unsupported",
             ),
-            refused(asked("GET", "/public/a", None, headers=[["DPoP", "x"]]), "passport_missing"),
+            *(
+                refused(asked("GET", "/public/a", None, headers=[[name, "x"]]), "passport_missing")
+                for name in ("X-Agent-Passport-Chain", "DPoP")
+            ),
         ),
         vector(
             "Of two different passports none is chosen",

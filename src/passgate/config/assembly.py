@@ -207,6 +207,12 @@ def _issuer(entry: Tree) -> IssuerConfig:
         permissions=entry["permissions"],
         constraints=entry["constraints"],
         insecure_http=entry["insecure_http"],
+        assurance=(
+            entry["assurance"]["ial"],
+            entry["assurance"]["aal"],
+            entry["assurance"]["fal"],
+        ),
+        catch_all=entry["catch_all"],
     )
 
 

@@ -376,8 +376,8 @@ KEYS: Final[tuple[Key, ...]] = (
         a_list_of(choice("jwt", "envelope", "csp"), "formats", at_least=1),
         ["jwt"],
         "The passport formats that are read.",
-        lacks="passport formats other than jwt",
-        only=("jwt",),
+        lacks="the passport format envelope",
+        only=("jwt", "csp"),
     ),
     Key(
         "passport.clock_skew",
@@ -457,8 +457,8 @@ KEYS: Final[tuple[Key, ...]] = (
         a_list_of(choice("jwt", "envelope", "csp"), "formats", at_least=1),
         ["jwt"],
         "The formats that it may issue.",
-        lacks="passport formats other than jwt",
-        only=("jwt",),
+        lacks="the passport format envelope",
+        only=("jwt", "csp"),
     ),
     Key(
         "issuers[].refresh",
@@ -479,11 +479,16 @@ KEYS: Final[tuple[Key, ...]] = (
             f"issuers[].assurance.{level}",
             _ASSURANCE,
             0,
-            f"The least {name} assurance level; 0 asks for none.",
-            lacks="assurance levels",
-            only=(0,),
+            f"The least {name} assurance level (NIST SP 800-63); 0 asks for none. Only csp "
+            "passports have levels.",
         )
         for level, name in (("ial", "identity"), ("aal", "authenticator"), ("fal", "federation"))
+    ),
+    Key(
+        "issuers[].catch_all",
+        A_BOOL,
+        False,
+        "Let the scope of its csp passports name nothing, such as `*`; otherwise such are refused.",
     ),
     Key(
         "issuers[].permissions",

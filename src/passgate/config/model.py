@@ -193,7 +193,10 @@ class PassportConfig:
 
 @dataclass(frozen=True, slots=True)
 class IssuerConfig:
-    """One entry of `issuers`. `constraints` are as written, by key of the constraint table."""
+    """One entry of `issuers`. `constraints` are as written, by key of the constraint table.
+
+    `assurance` is the least identity, authenticator and federation level.
+    """
 
     id: str
     keys: Source
@@ -205,6 +208,8 @@ class IssuerConfig:
     permissions: tuple[str, ...]
     constraints: Mapping[str, Any]
     insecure_http: bool
+    assurance: tuple[int, int, int]
+    catch_all: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,8 @@ def build_issuers(config: Config) -> tuple[Issuer, ...]:
             max_stale_s=entry.max_stale_s,
             revocations_required=entry.revocations is not None,
             list_max_stale_s=L3_LIST_MAX_STALE_S if config.gate.profile == "L3" else inf,
+            assurance=entry.assurance,
+            catch_all=entry.catch_all,
         )
         for entry in config.issuers
     )

@@ -35,7 +35,7 @@ from passgate.core.free_tier import free_charge, with_free
 from passgate.core.instant import Instant
 from passgate.core.once import Once, once_of, read_key
 from passgate.core.passport import CatalogPin, Passport
-from passgate.core.permissions import covering, judge_grants
+from passgate.core.permissions import covering, judge_catch_all, judge_grants
 from passgate.core.policy import Mark, Policy
 from passgate.core.pricing import NO_TERMS, Terms
 from passgate.core.proof import BOUND, Proven, judge_proof
@@ -171,6 +171,7 @@ class Derived:
     mark: Mark
     ceiling: tuple[str, ...]
     issuer_constraints: ConstraintSet
+    catch_all: bool
     denied: Refusal | None
     compiled: Compiled | None
     offered: CatalogEntry | None = None
@@ -453,10 +454,12 @@ def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> D
         and derived.mark is policy.mark
         and derived.ceiling is issuer.permissions
         and derived.issuer_constraints is issuer.constraints
+        and derived.catch_all == issuer.catch_all
     ):
         return derived  # type: ignore[no-any-return]  # the memo is untyped; this key holds Derived
     owed: list[Owed] = []
-    denied = _owe(owed, passport, issuer, action, policy)
+    denied = judge_catch_all(passport.permissions, allowed=issuer.catch_all)
+    denied = denied or _owe(owed, passport, issuer, action, policy)
     for parent in passport.chain:
         # What a child spends, everyone spends who delegated to it.
         denied = denied or _owe(owed, parent, issuer, action, policy)
@@ -464,6 +467,7 @@ def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> D
         policy.mark,
         issuer.permissions,
         issuer.constraints,
+        issuer.catch_all,
         denied,
         compile_owed(owed) if denied is None else None,
         offer_of(policy, action, passport) if denied is None else None,

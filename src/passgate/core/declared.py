@@ -133,10 +133,16 @@ def with_presenter(facts: Facts, passport: Passport, proven: bool = False) -> Fa
 
     `proven` says that possession of its key was proven with this request.
     """
-    chain = passport.chain
-    if not chain and not proven:
+    chain, principal = passport.chain, passport.principal
+    if not chain and not proven and principal is None and passport.model is None:
         return facts
-    return replace(facts, chain_length=len(chain), proven=proven)
+    return replace(
+        facts,
+        chain_length=len(chain),
+        proven=proven,
+        model=passport.model,
+        assurance=(None, None, None) if principal is None else principal.assurance,
+    )
 
 
 # Routes have few prices, and declare nothing else here: one of each is enough.

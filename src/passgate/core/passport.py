@@ -16,10 +16,16 @@ _BY_VERIFICATION = object()
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One entry of a passport's `permissions`: a pattern and the constraints it comes with."""
+    """One entry of a passport's `permissions`: a pattern and the constraints it comes with.
+
+    `grammar` is how the pattern is read: see `passgate.core.permissions`. A `catch_all` names
+    nothing at all, in a format where only some issuers may write such.
+    """
 
     pattern: str
     constraints: ConstraintSet
+    grammar: str = "prefix"
+    catch_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,24 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class Principal:
+    """The person whom an agent acts for, as the issuer names them.
+
+    `assurance` is how sure that is: identity, authenticator and federation level (NIST SP 800-63),
+    1 to 3 each, None where one is not known.
+    """
+
+    subject: str
+    assurance: tuple[int | None, int | None, int | None]
+
+    @property
+    def levels(self) -> str:
+        """The levels that are known, as text: `ial=2,aal=2`."""
+        named = zip(("ial", "aal", "fal"), self.assurance, strict=True)
+        return ",".join([f"{name}={level}" for name, level in named if level is not None])
+
+
+@dataclass(frozen=True, slots=True)
 class Passport:
     """What one issuer signed about one agent.
 
@@ -75,7 +99,8 @@ class Passport:
     A delegated passport has the passports of its ancestors in `chain`, root first. Its `id` is the
     path of ids from the root, joined by slashes, `expires_at` the least of the chain. `holder` is
     whose key it is bound to, if it is; `flaw` is what check 10 has against it. `status` is where
-    its issuer tells whether it is still good, beside the lists of what was revoked.
+    its issuer tells whether it is still good, beside the lists of what was revoked. `principal` is
+    the person it acts for and `model` what the agent runs, in formats that say so.
     """
 
     seal: InitVar[object]
@@ -100,6 +125,8 @@ class Passport:
     may_delegate: bool = False
     flaw: Refusal | None = None
     status: StatusReference | None = None
+    principal: Principal | None = None
+    model: str | None = None
     memo: Few[str, Any] = field(default_factory=Few, compare=False, repr=False)
 
     @property

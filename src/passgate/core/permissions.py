@@ -5,7 +5,12 @@ its *namespaces* are all parts before a colon: those of `a:b:c` are `a:b` and `a
 mean either, and a restriction must not be escaped by reading it the other way.
 """
 
-from collections.abc import Iterable
+import operator
+import re
+from collections.abc import Callable, Iterable
+from fnmatch import translate
+from functools import lru_cache
+from typing import Final
 
 from passgate.core.constraints.base import Hold
 from passgate.core.facts import Facts
@@ -14,6 +19,13 @@ from passgate.core.jws import is_name
 from passgate.core.passport import Grant, Permission
 from passgate.core.reasons import Refusal
 
+_CATCH_ALL: Final = Refusal(
+    "permission_denied",
+    "The passport's scope names nothing, and its issuer is not trusted with such a scope.",
+)
+# A class as `fnmatch` reads it; possessive, since `[]` and `[!]` open one and close none.
+_CLASS: Final = re.compile(r"\[!?+\]?+[^\]]*+\]", re.DOTALL)
+_GLOB: Final = re.compile(r"[*?\[]")
 _APPROVAL = Hold("grants", "A grant of the passport asks for a person's approval.")
 
 
@@ -39,6 +51,44 @@ def covers(pattern: str, action: str) -> bool:
     return False
 
 
+def is_glob(pattern: str) -> bool:
+    """Whether `pattern`, as csp has them, may cover another text than itself."""
+    return _GLOB.search(pattern) is not None
+
+
+def glob_covers(pattern: str, action: str) -> bool:
+    """Whether `pattern` covers `action` as csp has it: `fnmatch.fnmatchcase` of Python.
+
+    `*` is any text, also with `:` and `/` in it, `?` any character, `[a-c]` and `[!a]` classes.
+    """
+    return _compiled(pattern).match(action) is not None
+
+
+def is_catch_all(pattern: str) -> bool:
+    """Whether `pattern`, as csp has them, names nothing: wild cards, classes and colons alone."""
+    return not _CLASS.sub("", pattern).strip("*?:")
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern))
+
+
+GRAMMARS: Final[dict[str, Callable[[str, str], bool]]] = {
+    "prefix": covers,
+    "exact": operator.eq,
+    "glob": glob_covers,
+}
+"""How patterns are read, by the name of their grammar; each says whether one covers an action."""
+
+
+def judge_catch_all(permissions: Iterable[Permission], *, allowed: bool) -> Refusal | None:
+    """Refuses a passport with an entry that names nothing, unless its issuer is `allowed` such."""
+    if allowed or not any(entry.catch_all for entry in permissions):
+        return None
+    return _CATCH_ALL
+
+
 def covering(
     permissions: Iterable[Permission], ceiling: Iterable[str], action: str
 ) -> tuple[Permission, ...] | Refusal:
@@ -47,7 +97,9 @@ def covering(
     `ceiling` is the most that the passport's issuer may grant; it must cover the action too. The
     constraints of every entry returned are owed.
     """
-    entries = tuple([entry for entry in permissions if covers(entry.pattern, action)])
+    entries = tuple(
+        [entry for entry in permissions if GRAMMARS[entry.grammar](entry.pattern, action)]
+    )
     if not entries:
         return Refusal("permission_denied", required_permissions=(action,))
     if not any(covers(pattern, action) for pattern in ceiling):

@@ -15,6 +15,7 @@ from passgate.core.reasons import Refusal
 from passgate.core.request import Request, RequestRules
 from passgate.core.route_table import RouteTable
 from passgate.core.routes import Route
+from passgate.core.signatures import trusted_issuer
 from passgate.core.target import plain_path
 from passgate.core.trust import Trust
 from passgate.core.verification import (
@@ -22,7 +23,6 @@ from passgate.core.verification import (
     check_kills,
     check_revocation,
     check_times,
-    trusted_issuer,
 )
 
 DENY: Final = "deny"
@@ -102,7 +102,7 @@ class Policy:
         """
         if passport is None:
             return True
-        issuer = trusted_issuer(trust, passport.issuer, passport.format)
+        issuer = trusted_issuer(trust, passport.issuer, passport.format, passport.principal)
         if isinstance(issuer, Refusal):
             return False
         if check_times(passport, now, self.clock_skew_s, self.max_lifetime_s) is not None:

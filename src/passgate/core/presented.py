@@ -11,6 +11,9 @@ from typing import Final, NamedTuple
 
 from passgate.core.reasons import Refusal
 
+BESIDE: Final = "\x1e"
+"""What stands in the text of a credential before the parents that came beside it."""
+
 READABLE_CARRIERS: Final = ("x-agent-passport", "authorization")
 """The headers that a credential is read from, in the order of the default `passport.headers`."""
 
@@ -21,11 +24,10 @@ _SCHEME: Final = re.compile(
 )
 
 _AMBIGUOUS: Final = Refusal("passport_ambiguous", "Several different credentials were presented.")
-_ALONE: Final = Refusal("passport_missing", "A proof of possession came without a passport.")
+_ALONE: Final = Refusal("passport_missing", "A proof or a chain came without a passport.")
 _UNSUPPORTED: Final = {
     kind: Refusal("passport_unsupported", detail)
     for kind, detail in (
-        ("chain", "This gate does not accept delegation chains."),
         ("reference", "This gate does not accept passports by reference."),
         ("unread", "This gate does not read passports from that header."),
     )
@@ -36,8 +38,9 @@ class Presented(NamedTuple):
     """One thing that was presented.
 
     `carrier` is the header's name in lower case. `kind` is `credential`, `dpop` (a credential that
-    says it comes with a proof), `proof`, or what this version has no use for: `chain`, `reference`,
-    or `unread` (a credential in a header that `passport.headers` leaves out).
+    says it comes with a proof), `proof`, `chain` (parents of the credential), or what this version
+    has no use for: `reference`, or `unread` (a credential in a header that `passport.headers`
+    leaves out).
     """
 
     carrier: str
@@ -63,9 +66,21 @@ def in_authorization(value: bytes, *, accept_bearer: bool, read: bool) -> Presen
     return Presented("authorization", match[2].strip(b" \t"), kind)
 
 
+def with_parents(leaf: str, parents: str) -> str:
+    """The text of a credential whose parents came beside it, joined by commas, root first.
+
+    `BESIDE` between them can stand in no header, so no credential can be written that reads as
+    another one with parents. White space around the commas means nothing (RFC 9110 section
+    5.6.1), and is not kept.
+    """
+    return leaf + BESIDE + ",".join([parent.strip(" \t") for parent in parents.split(",")])
+
+
 @dataclass(slots=True)
 class Credential:
     """The `text` of a credential, with the hex SHA-256 that it is remembered by once verified.
+
+    Parents that came in a header of their own belong to the text: see `with_parents`.
 
     `digest` is worked out from the text itself, once, so it cannot be that of another one. It is
     for ASCII only, which every passport is.
@@ -103,10 +118,13 @@ def choose_credential(presented: tuple[Presented, ...]) -> Credential | Refusal 
     if len(credentials) > 1:
         return _AMBIGUOUS
     kinds = {item.kind for item in presented}
-    for kind in ("chain", "reference"):
-        if kind in kinds:
-            return _UNSUPPORTED[kind]
+    if "reference" in kinds:
+        return _UNSUPPORTED["reference"]
     for item in presented:
         if item.kind in ("credential", "dpop"):
-            return Credential(item.value.decode("latin-1"))
+            text = item.value.decode("latin-1")
+            if "chain" in kinds:
+                chains = [each.value for each in presented if each.kind == "chain"]
+                text = with_parents(text, b",".join(chains).decode("latin-1"))
+            return Credential(text)
     return _UNSUPPORTED["unread"] if "unread" in kinds else _ALONE

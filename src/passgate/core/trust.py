@@ -49,13 +49,19 @@ class Revocations:
     statuses: StatusList | None = None
 
 
+NO_FLOORS: Final = (0, 0, 0)
+"""No assurance is asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Issuer:
     """One issuer: what the operator allows it, and what was learnt from it.
 
     `keys` or `revocations` is None until its source was read once. `revocations_required` is
     compulsory at L2; with it, no list or a stale one refuses. Ages over `max_stale_s` refuse, and
-    of a list also those over `list_max_stale_s`.
+    of a list also those over `list_max_stale_s`. `assurance` is the least identity, authenticator
+    and federation level of its passports, 0 asking for none. With `catch_all` a csp token of its
+    may hold a scope that names nothing, such as `*`.
     """
 
     id: str
@@ -68,6 +74,8 @@ class Issuer:
     keys: KeySet | None = None
     revocations: Revocations | None = None
     list_max_stale_s: float = inf
+    assurance: tuple[int, int, int] = NO_FLOORS
+    catch_all: bool = False
 
     def stale_at(self, now: Instant) -> bool:
         """Whether anything that is to be known of it is not, is too old, or has expired."""
@@ -114,4 +122,4 @@ class Trust:
 
 NO_TRUST = Trust({})
 
-__all__ = ["NO_CONSTRAINTS", "NO_TRUST", "Issuer", "KeySet", "Revocations", "Trust"]
+__all__ = ["NO_CONSTRAINTS", "NO_FLOORS", "NO_TRUST", "Issuer", "KeySet", "Revocations", "Trust"]

@@ -8,8 +8,8 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from passgate.core import formats
-from passgate.core.delegation import judge_chain, path_of
-from passgate.core.ed25519 import signature_fits
+from passgate.core.delegation import path_of
+from passgate.core.format_rules import RULES
 from passgate.core.formats.base import ChainError, Unverified
 from passgate.core.instant import Instant
 from passgate.core.jws import MalformedError, UnsupportedError, encode_base64url
@@ -17,37 +17,24 @@ from passgate.core.kills import Kills, Link
 from passgate.core.passport import _BY_VERIFICATION, Passport
 from passgate.core.presented import Credential
 from passgate.core.reasons import Refusal
+from passgate.core.signatures import NO_KEYS, STALE_RETRY_S, trusted_issuer
 from passgate.core.status_list import StatusList
-from passgate.core.trust import Issuer, KeySet, Revocations, Trust
+from passgate.core.trust import Issuer, Revocations, Trust
 from passgate.core.verified_cache import VerifiedCache
 
 MAX_CREDENTIAL_BYTES: Final = 64 * 1024
 """The largest credential that any gate reads."""
-
-STALE_RETRY_S: Final = 10
-"""After how many seconds a refusal for stale trust asks to be tried again."""
 
 _TOO_LARGE: Final = Refusal("passport_too_large")
 _NOT_ASCII: Final = Refusal("passport_malformed", "A passport is ASCII text.")
 _FORMAT_NOT_ACCEPTED: Final = Refusal(
     "passport_unsupported", "This gate does not accept passports in this format."
 )
-_ISSUER_UNKNOWN: Final = Refusal("issuer_unknown")
-_ISSUER_FORMAT: Final = Refusal(
-    "issuer_untrusted", "The issuer is not trusted for passports in this format."
-)
-_ISSUER_REVOKED: Final = Refusal("issuer_revoked")
-_KEY_UNKNOWN: Final = Refusal("key_unknown")
-_SIGNATURE_INVALID: Final = Refusal("signature_invalid")
-_NO_HOLDER_KEY: Final = Refusal("chain_invalid", "A parent in the chain names no key to sign with.")
 _EXPIRED: Final = Refusal("passport_expired")
 _NOT_YET: Final = Refusal("passport_not_yet_valid")
 _LIFETIME: Final = Refusal("passport_lifetime")
 _AUDIENCE: Final = Refusal("audience_mismatch")
 _REVOKED: Final = Refusal("passport_revoked")
-_NO_KEYS: Final = Refusal(
-    "trust_stale", "The issuer's keys have not been read yet.", retry_after_s=STALE_RETRY_S
-)
 _STALE_KEYS: Final = Refusal(
     "trust_stale", "The issuer's keys were last read too long ago.", retry_after_s=STALE_RETRY_S
 )
@@ -104,7 +91,7 @@ def verify(
         # A reload may have narrowed what is accepted since the passport was kept.
         if passport.format not in acceptance.formats:
             return _FORMAT_NOT_ACCEPTED
-        issuer = trusted_issuer(trust, passport.issuer, passport.format)
+        issuer = trusted_issuer(trust, passport.issuer, passport.format, passport.principal)
         if isinstance(issuer, Refusal):
             return issuer
         keys = issuer.keys
@@ -121,11 +108,10 @@ def _verify_anew(
     unverified = _read(raw, acceptance)
     if isinstance(unverified, Refusal):
         return unverified
-    issuer = trusted_issuer(trust, unverified.issuer, unverified.format)
+    issuer = trusted_issuer(trust, unverified.issuer, unverified.format, unverified.principal)
     if isinstance(issuer, Refusal):
         return issuer
-    keys = issuer.keys
-    refusal = _signature_refusal(unverified, keys)
+    refusal = RULES[unverified.format].signed(unverified, issuer, trust)
     if refusal is not None:
         return refusal
     passport = _passport(unverified, issuer, raw)
@@ -146,12 +132,12 @@ def examine(
     if isinstance(unverified, Refusal):
         return [Finding(4, "shape", unverified)], None
     findings = [Finding(4, "shape", None)]
-    issuer = trusted_issuer(trust, unverified.issuer, unverified.format)
+    issuer = trusted_issuer(trust, unverified.issuer, unverified.format, unverified.principal)
     findings.append(Finding(5, "issuer", issuer if isinstance(issuer, Refusal) else None))
     known = trust.issuers.get(unverified.issuer)
     if known is None:
         return findings, None
-    refusal = _signature_refusal(unverified, known.keys)
+    refusal = RULES[unverified.format].signed(unverified, known, trust)
     findings.append(Finding(6, "signature", refusal))
     if refusal is not None:
         return findings, None
@@ -191,49 +177,12 @@ def _read(raw: bytes, acceptance: Acceptance) -> Unverified | Refusal:
         return Refusal("passport_malformed", str(malformed))
 
 
-def trusted_issuer(trust: Trust, issuer_id: str, format_name: str) -> Issuer | Refusal:
-    """Check 5: the issuer's entry, if it is trusted for this format and has not been revoked."""
-    issuer = trust.issuers.get(issuer_id)
-    if issuer is None:
-        return _ISSUER_UNKNOWN
-    if format_name not in issuer.formats:
-        return _ISSUER_FORMAT
-    revocations = issuer.revocations
-    if revocations is not None and revocations.issuer_revoked:
-        return _ISSUER_REVOKED
-    return issuer
-
-
-def _signature_refusal(unverified: Unverified, keys: KeySet | None) -> Refusal | None:
-    """Check 6: the root's signature by a key of the issuer, each child's by its parent's holder."""
-    if keys is None:
-        return _NO_KEYS
-    parents = unverified.parents
-    root = parents[0] if parents else unverified
-    key = keys.keys.get(root.key_id)
-    if not isinstance(key, bytes):
-        # A native passport names an Ed25519 key; under that name the issuer has none.
-        return _KEY_UNKNOWN
-    if not signature_fits(root.signature, root.message, key):
-        return _SIGNATURE_INVALID
-    if not parents:
-        return None
-    for parent, child in zip(parents, (*parents[1:], unverified), strict=True):
-        holder = parent.holder
-        if holder is None or holder.key is None:
-            return _NO_HOLDER_KEY
-        if child.key_id != holder.thumbprint:
-            return _KEY_UNKNOWN
-        if not signature_fits(child.signature, child.message, holder.key):
-            return _SIGNATURE_INVALID
-    return None
-
-
 def _passport(unverified: Unverified, issuer: Issuer, raw: bytes) -> Passport:
     """The passport that `unverified`, read from `raw`, has become."""
     parents = unverified.parents
     if not parents:
-        return _sealed(unverified, issuer, sha256(raw).hexdigest(), unverified.id, (), None)
+        digest = sha256(raw).hexdigest()
+        return _sealed(unverified, issuer, digest, unverified.id, (), unverified.flaw)
     ids: list[str] = []
     chain: list[Passport] = []
     for parent in parents:
@@ -247,7 +196,7 @@ def _passport(unverified: Unverified, issuer: Issuer, raw: bytes) -> Passport:
         sha256(raw).hexdigest(),
         path_of([*ids, unverified.id]),
         tuple(chain),
-        judge_chain((*parents, unverified)),
+        RULES[unverified.format].judge_chain((*parents, unverified)),
     )
 
 
@@ -289,6 +238,8 @@ def _sealed(
         link.may_delegate,
         flaw,
         link.status,
+        link.principal,
+        link.model,
     )
 
 
@@ -349,7 +300,7 @@ def check_revocation(passport: Passport, issuer: Issuer, now: Instant) -> Refusa
                 return _REVOKED
     keys = issuer.keys
     if keys is None:
-        return _NO_KEYS
+        return NO_KEYS
     if issuer.keys_are_stale(keys, now):
         return _STALE_KEYS
     if revocations is None:

@@ -67,6 +67,11 @@ class Assertions:
             claims["passport_id"] = passport.id
             claims["passport_issuer"] = passport.issuer
             claims["tier"] = record.tier
+            principal = passport.principal
+            if principal is not None:
+                claims["principal"] = principal.subject
+                if principal.levels:
+                    claims["assurance"] = principal.levels
         signed = self._head + _base64url(_encode(claims))
         signature = _base64url(self._signer.sign(signed))
         return b"X-Passport-Assertion: %b.%b\r\n" % (signed, signature)

@@ -36,6 +36,10 @@ def describe(
         record.access_mode = "passport"
         record.passport = passport
         record.passport_hash = passport.digest
+        if passport.principal is not None:
+            facts["principal"] = passport.principal.subject
+            if passport.principal.levels:
+                facts["assurance"] = passport.principal.levels
         if issuer is not None:
             record.tier = issuer.tier
             record.trust_age_s = int(issuer.age_at(record.at))

@@ -30,6 +30,11 @@ def identity_lines(passport: Passport, tier: str, action: str) -> bytes:
             header_value(text)
             for text in (passport.id, passport.agent, passport.issuer, tier, action)
         )
+        principal = passport.principal
+        if principal is not None:
+            lines += b"X-Passport-Principal: %b\r\n" % header_value(principal.subject)
+            if principal.levels:
+                lines += b"X-Passport-Assurance: %b\r\n" % header_value(principal.levels)
         if len(lines) <= _MAX_KEPT_BYTES and _newcomers.came(key):
             _identities.keep(key, lines)
     return lines

@@ -119,7 +119,7 @@ def _claimed(passport: Passport, action: str) -> dict[str, Any]:
     claims = passport.claims
     entries = {
         entry["permission_key"]: entry.get("constraints", {})
-        for entry in claims["permissions"]
+        for entry in claims.get("permissions", [])
         if isinstance(entry, dict) and covers(entry["permission_key"], action)
     }
     claimed = {

@@ -146,7 +146,7 @@ def test_the_schema_takes_the_example_and_refuses_what_the_loader_does() -> None
         {"upstream": {"url": "http://h"}, "gate": {"profile": "L4"}},
         {"upstream": {"url": "http://h"}, "gate": {"mode": "observe"}},
         {"upstream": {"url": "http://h"}, "approvals": {"ttl": 300}},
-        {"upstream": {"url": "http://h"}, "passport": {"formats": ["csp"]}},
+        {"upstream": {"url": "http://h"}, "passport": {"formats": ["paper"]}},
         {"upstream": {"url": "http://h"}, "passport": {"clock_skew": "30"}},
         {"upstream": {"url": "http://h"}, "limits": {"headers": "many"}},
         {"upstream": {"url": "http://h"}, "issuers": [{"id": "a"}]},

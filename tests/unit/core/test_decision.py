@@ -75,7 +75,7 @@ FAULTS = [
     Fault(1, "request_malformed", {"target": b"/v1/../search"}),
     Fault(2, "action_unknown", {"target": b"/v2/unknown"}),
     Fault(3, "passport_ambiguous", {"headers": ((b"X-Agent-Passport", b"another"),)}),
-    Fault(3, "passport_unsupported", {"headers": ((b"X-Agent-Passport-Chain", b"x"),)}),
+    Fault(4, "passport_unsupported", {"headers": ((b"X-Agent-Passport-Chain", b"x"),)}),
     Fault(4, "passport_malformed", claims(sub=7)),
     Fault(4, "passport_unsupported", claims(act={"sub": "x"})),
     Fault(4, "passport_too_large", claims(agent_name="x" * 70_000)),

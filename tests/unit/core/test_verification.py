@@ -25,6 +25,7 @@ from tests.craft import (
 from passgate.core.instant import Instant
 from passgate.core.passport import Passport
 from passgate.core.reasons import Refusal
+from passgate.core.signatures import trusted_issuer
 from passgate.core.status_list import StatusList
 from passgate.core.trust import NO_TRUST
 from passgate.core.verification import (
@@ -36,7 +37,6 @@ from passgate.core.verification import (
     check_times,
     examine,
     named_key,
-    trusted_issuer,
     verify,
 )
 from passgate.core.verified_cache import VerifiedCache

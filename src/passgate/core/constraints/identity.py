@@ -69,10 +69,7 @@ def _assurance(key: str, order: int, place: int, name: str, example: int) -> Con
         refuses=f"the {name} assurance level (NIST SP 800-63) is lower, or not known",
         merging="the greatest",
         example=example,
-        note=(
-            "Formats that carry assurance are a later step; until then no passport of this version"
-            " satisfies it."
-        ),
+        note="Only csp passports carry assurance levels; no other passport satisfies it.",
         judge=judge,
     )
 

@@ -359,10 +359,7 @@ ROWS = (
         refuses="the model that the passport names is not listed, or it names none",
         merging="the intersection",
         example=["model-a"],
-        note=(
-            "Formats that name a model are a later step; until then no passport of this version"
-            " satisfies it."
-        ),
+        note="Only csp passports name a model, in `agent_model`; no other passport satisfies it.",
         judge=_judge_model_allowlist,
     ),
 )

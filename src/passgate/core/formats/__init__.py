@@ -1,34 +1,46 @@
 """The table of passport formats, and which of them a credential is in."""
 
 from collections.abc import Callable
+from typing import Final
 
 from passgate.core import strict_json
 from passgate.core.formats.base import Unverified
+from passgate.core.formats.csp import is_csp, read_csp
 from passgate.core.formats.jwt import read_jwt
 from passgate.core.jws import MalformedError, UnsupportedError, decode_base64url
+from passgate.core.presented import BESIDE
 
-FORMATS: dict[str, Callable[[bytes], Unverified]] = {"jwt": read_jwt}
+FORMATS: dict[str, Callable[[bytes], Unverified]] = {"jwt": read_jwt, "csp": read_csp}
 """Each format's reader by the format's name in the configuration.
 
-A reader takes the credential's bytes and raises `MalformedError` or `UnsupportedError`; it
-believes nothing and verifies no signature.
+A reader takes the credential's text, with parents as `with_parents` puts them, and raises
+`MalformedError`, `UnsupportedError` or `ChainError`; it believes nothing and verifies no signature.
 """
+
+_BESIDE: Final = BESIDE.encode()
+_WITH_PARENTS: Final = frozenset({"csp"})
 
 
 def read(credential: bytes, accepted: frozenset[str]) -> Unverified:
     """What `credential` says, read in the one format that it is in, if that is in `accepted`.
 
     Raises `UnsupportedError` for a format that is not accepted or not built, and `MalformedError`
-    for what is no passport at all. Three parts joined by dots are a JWS and nothing else.
+    for what is no passport at all. Three parts joined by dots are a JWS and nothing else; which
+    format it is in, its claims say.
     """
-    if credential.count(b".") == 2:
-        name = "jwt"
-    elif _is_envelope(credential):
+    leaf = credential
+    if _BESIDE in credential:
+        leaf = credential[: credential.index(_BESIDE)]
+    if leaf.count(b".") == 2:
+        name = "csp" if is_csp(leaf) else "jwt"
+    elif _is_envelope(leaf):
         name = "envelope"
     else:
         raise MalformedError("A passport is three parts of base64url, joined by dots.")
     if name not in accepted or name not in FORMATS:
         raise UnsupportedError("This gate does not accept passports in this format.")
+    if leaf is not credential and name not in _WITH_PARENTS:
+        raise UnsupportedError("A passport in this format has no parents in a header.")
     return FORMATS[name](credential)
 
 

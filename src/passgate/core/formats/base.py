@@ -1,9 +1,12 @@
 """What every passport format is read into before anything of it is believed."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from passgate.core.constraints.base import ConstraintSet
-from passgate.core.passport import CatalogPin, Grant, Holder, Permission
+from passgate.core.keys import EDDSA
+from passgate.core.passport import CatalogPin, Grant, Holder, Permission, Principal
+from passgate.core.reasons import Refusal
 from passgate.core.status_list import StatusReference
 
 
@@ -15,21 +18,36 @@ class ChainError(ValueError):
         self.code = code
 
 
+class Succession(NamedTuple):
+    """What a link says of those above it, in formats whose links name them.
+
+    `parent` is the id of its parent (None: it has none), `actors` are the agents that act, the
+    newest first, and `acr` is the authentication that the person behind them went through.
+    """
+
+    parent: str | None
+    actors: tuple[str, ...]
+    acr: str | None
+
+
 # No dataclass, since one is made for each passport that is new; see "Code for two compilers".
 class Unverified:
     """What a credential *says*: well-formed, and not yet anything else.
 
-    The fields are those of `Passport`, with what verification needs besides: `signature` (64 bytes
-    of Ed25519) over `message` under the key `key_id`, which is one of the issuer's, or where there
-    are `parents` the last one's `holder`. They stand root first, and none of them has any itself.
-    `payload` is the signed JSON text, `id` the last component of the passport's.
+    The fields are those of `Passport`, with what verification needs besides: `signature` over
+    `message` by `algorithm` and the key `key_id`, whose key that is being the format's to say.
+    `parents` stand root first, and none of them has any itself. `payload` is the signed JSON text,
+    `id` the last component of the passport's. `flaw` is what check 10 has against it without
+    parents, `succession` what check 10 compares where it has some.
     """
 
     __slots__ = (
         "agent",
+        "algorithm",
         "audience",
         "constraints",
         "expires_at",
+        "flaw",
         "format",
         "grants",
         "holder",
@@ -39,13 +57,16 @@ class Unverified:
         "key_id",
         "may_delegate",
         "message",
+        "model",
         "not_before",
         "parents",
         "payload",
         "permissions",
         "pins",
+        "principal",
         "signature",
         "status",
+        "succession",
     )
 
     def __init__(
@@ -70,6 +91,11 @@ class Unverified:
         may_delegate: bool = False,
         parents: "tuple[Unverified, ...]" = (),
         status: StatusReference | None = None,
+        algorithm: str = EDDSA,
+        principal: Principal | None = None,
+        model: str | None = None,
+        succession: Succession | None = None,
+        flaw: Refusal | None = None,
     ) -> None:
         self.format = format
         self.issuer = issuer
@@ -91,3 +117,8 @@ class Unverified:
         self.may_delegate = may_delegate
         self.parents = parents
         self.status = status
+        self.algorithm = algorithm
+        self.principal = principal
+        self.model = model
+        self.succession = succession
+        self.flaw = flaw

@@ -3,6 +3,7 @@
 import pytest
 from tests.craft import b64, credential
 
+from passgate.core.format_rules import RULES
 from passgate.core.formats import FORMATS, read
 from passgate.core.jws import MalformedError, UnsupportedError
 
@@ -11,8 +12,8 @@ ENVELOPE = b64(b'{"passport_json":{"agent_id":"a"},"signature":"AAAA"}').encode(
 
 
 def test_the_table_holds_what_is_built() -> None:
-    """One format in this version."""
-    assert list(FORMATS) == ["jwt"]
+    """One reader for each."""
+    assert list(FORMATS) == ["jwt", "csp"] == list(RULES)
 
 
 def test_three_parts_are_a_jws() -> None:
