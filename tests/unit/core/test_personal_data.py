@@ -1,6 +1,7 @@
 """Personal data: found where numbers prove it, hidden so that nothing of it is left."""
 
 import json
+from time import process_time
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from passgate.core.header_rules import header_rules
 from passgate.core.judged_body import Number, judge_body
-from passgate.core.personal_data import CARD, EMAIL, HIDDEN, IBAN, SSN, examine, redacted
+from passgate.core.personal_data import HIDDEN, UNEXAMINED, examine, redacted
+from passgate.core.personal_spans import CARD, EMAIL, IBAN, MOST_LOOKED_AT, SSN
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, RequestRules, Wire, canonical_request
 
@@ -36,7 +38,9 @@ def found(value: Any) -> dict[str, int]:
 
 def hidden(value: Any) -> Any:
     document = read(json.dumps(value))
-    return json.loads(redacted(document, examine(document)))
+    written = redacted(document, examine(document))
+    assert written is not None
+    return json.loads(written)
 
 
 @pytest.mark.parametrize(
@@ -54,10 +58,12 @@ def hidden(value: Any) -> Any:
         ("", {}),
         ("4111111111111112", {}),
         ("411111111111", {}),
+        ("41111111111111111116 1", {}),
         ("2220000000000000", {}),
         ("4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", {}),
         ("0.4111111111111111", {}),
         (".4111111111111111", {CARD: 1}),
+        ("0.5 4111111111111111", {CARD: 1}),
         ("0000000000000000", {}),
         ("536-90-43990", {}),
         ("666-12-3456", {}),
@@ -85,6 +91,15 @@ def test_a_country_s_own_structure_is_asked_too() -> None:
     )
 
     assert found(letters) == {}
+
+
+def test_an_iban_inside_another_is_part_of_it() -> None:
+    """What begins like one within one that was found is not looked at again."""
+    inner = "2004101005 DE12ABCDEFG06"
+    plain = inner.replace(" ", "") + "FR00"
+    check = 98 - int("".join(str(int(sign, 36)) for sign in plain)) % 97
+
+    assert found(f"FR{check:02}{inner} 1234567890") == {IBAN: 1}
 
 
 def test_names_and_numbers_are_looked_at_too() -> None:
@@ -160,6 +175,7 @@ def test_what_was_hidden_is_gone(value: Any) -> None:
     document = read(json.dumps(value))
     personal = examine(document)
     written = redacted(document, personal)
+    assert written is not None
 
     again = read(written.decode())
     assert not examine(again).exports
@@ -171,3 +187,51 @@ def test_what_was_hidden_is_gone(value: Any) -> None:
 def test_numbers_are_judged_as_numbers() -> None:
     """A number that is left is written as it was, not as a text."""
     assert redacted([Number("1.0"), "1.0"], examine(None)) == b'[1.0,"1.0"]'
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["4111111111111112 ", "41 ", "411-", "123-45-0000 ", "DE89370400440532013001 ", "a@b.c "],
+)
+@pytest.mark.parametrize("parted", [False, True])
+def test_what_only_looks_like_it_has_an_end(piece: str, parted: bool) -> None:
+    """Beyond so many places nobody looks: that is told, is no pass, and nothing is hidden."""
+    many = MOST_LOOKED_AT + 20
+    value = [piece * 40] * (many // 20) if parted else piece * many
+
+    document = read(json.dumps(value))
+    personal = examine(document)
+
+    assert dict(personal.found)[UNEXAMINED] == 1
+    assert personal.exports
+    assert redacted(document, personal) is None
+
+
+def test_as_many_as_are_looked_at_are_no_reason() -> None:
+    """Exactly the bound is looked at whole."""
+    assert found(["4111111111111112"] * MOST_LOOKED_AT) == {}
+
+
+def test_hidden_names_take_no_time_by_the_square() -> None:
+    """Thousands of names that are all hidden still get one each, at once."""
+    document = read(json.dumps({f"536-90-{number:04}": 1 for number in range(1, 9_000)}))
+    personal = examine(document)
+
+    began = process_time()
+    written = redacted(document, personal)
+
+    assert process_time() - began < 2
+    assert written is not None
+    assert len(json.loads(written)) == 8_999
+
+
+def test_what_appears_as_something_is_hidden_is_not_followed_for_ever() -> None:
+    """A row of numbers of which each is found once the one before it is gone: all or nothing."""
+    assert hidden(IBANS[0] * 7) == HIDDEN * 7
+    document = read(json.dumps(IBANS[0] * 3_000))
+    personal = examine(document)
+
+    began = process_time()
+
+    assert redacted(document, personal) is None
+    assert process_time() - began < 2

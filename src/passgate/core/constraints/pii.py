@@ -5,6 +5,7 @@ from typing import Final
 from passgate.core.constraints.base import Constraint, Context, Finding
 from passgate.core.constraints.values import flag
 from passgate.core.personal_data import FEW_ADDRESSES, redacted
+from passgate.core.personal_spans import MOST_LOOKED_AT
 from passgate.core.reasons import Refusal
 
 NO_PII_EXPORT: Final = "core:data:no_pii_export"
@@ -23,6 +24,9 @@ _BLOCKED: Final = Refusal(
 )
 _DECLARED: Final = Refusal(
     "constraint_violated", "The request declares personal data outside of its body.", PII_MODE
+)
+_UNHIDDEN: Final = Refusal(
+    "constraint_violated", "The request holds more personal data than can be hidden.", PII_MODE
 )
 _UNJUDGED: Final = "What goes over an upgraded connection cannot be judged."
 _UPGRADE: Final = Refusal("constraint_violated", _UNJUDGED, NO_PII_EXPORT)
@@ -63,8 +67,12 @@ def _judge_pii_mode(mode: int, context: Context) -> Refusal | Finding | None:
         return Finding(PII_MODE, "note", personal.found)
     if mode == _REDACT:
         # What stands in a header, the path or the query is judged too, and cannot be hidden.
-        body = None if document is None else redacted(document, personal)
-        if body is None or body == context.request.body:
+        if document is None:
+            return _DECLARED
+        body = redacted(document, personal)
+        if body is None:
+            return _UNHIDDEN
+        if body == context.request.body:
             return _DECLARED
         return Finding(PII_MODE, "redact", personal.found, body)
     return _BLOCKED
@@ -75,8 +83,12 @@ _WHAT: Final = (
     f" and more than {FEW_ADDRESSES} different e-mail addresses; in the names and values of the"
     " body's JSON, and in the vendor, domain and resource that the request declares. Each is proven"
     " by its check digits or ranges, not by its shape alone. What is encoded or spelt out is not"
-    " found. The body is read whole: one that is longer than `limits.judged_body_bytes` is answered"
-    " 413, one that is not JSON 415, and an upgrade (WebSocket) is refused."
+    " found. A request with more than"
+    f" {MOST_LOOKED_AT:,} places that look like such data, whether or not they are, counts as one"
+    " that holds some (`unexamined` in the record), and none of it is hidden: it is refused, but"
+    " with `log_only`. The body is read whole: one that is longer than"
+    " `limits.judged_body_bytes` is answered 413, one that is not JSON 415, and an upgrade"
+    " (WebSocket) is refused."
 )
 
 ROWS: Final = (

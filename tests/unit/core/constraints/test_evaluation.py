@@ -367,3 +367,33 @@ def test_a_body_is_looked_at_once_for_all_who_ask() -> None:
     assert plan.judges_body
     assert (found.refusal, found.findings) == (None, ())
     assert [said for _, said in found.results] == ["allow"] * 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "refused_by"), [("block", True), ("redact", True), ("log_only", False)]
+)
+def test_what_cannot_be_looked_at_whole_is_only_noted_where_that_is_asked(
+    mode: str, refused_by: bool
+) -> None:
+    """More that looks like personal data than anybody looks at is no way around the rule."""
+    plan = compiled((PASSPORT, {"core:data:pii_mode": mode}))
+    body = b"[%b1]" % (b"4111111111111112," * 10_001)
+
+    found = evaluated(plan, asked("POST", body=body, content_type=b"application/json"))
+
+    assert (found.refusal is not None) is refused_by
+    assert [finding.found for finding in found.findings] == (
+        [] if refused_by else [(("unexamined", 1),)]
+    )
+
+
+def test_what_is_declared_cannot_be_hidden() -> None:
+    """A body with nothing to hide in it does not help where a declared fact holds the data."""
+    plan = compiled((PASSPORT, {"core:data:pii_mode": "redact"}))
+    facts = Facts(vendor="4111111111111111")
+
+    for body in (b"[1]", b""):
+        request = asked("POST", body=body, content_type=b"application/json")
+        found = evaluated(plan, request, facts=facts)
+        assert found.refusal is not None
+        assert found.refusal.constraint == "core:data:pii_mode"
