@@ -198,6 +198,7 @@ def issuer_settings(config: Config) -> list[IssuerSettings]:
             revocations=None if entry.revocations is None else _location(entry.revocations),
             refresh_s=entry.refresh_s,
             insecure_http=entry.insecure_http,
+            keys_origin=entry.keys_origin,
         )
         for issuer, entry in zip(build_issuers(config), config.issuers, strict=True)
     ]

@@ -199,6 +199,7 @@ def _issuer(entry: Tree) -> IssuerConfig:
     return IssuerConfig(
         id=entry["id"],
         keys=entry["keys"],
+        keys_origin=entry["keys_origin"],
         revocations=entry["revocations"],
         tier=entry["tier"],
         formats=entry["formats"],

@@ -38,6 +38,7 @@ from passgate.config.places import (
     A_SECRET,
     A_SOURCE,
     AN_ADDRESS,
+    AN_ORIGIN,
     AN_UPSTREAM,
     AN_UPSTREAM_OR_NULL,
 )
@@ -417,7 +418,13 @@ KEYS: Final[tuple[Key, ...]] = (
         "issuers[].keys",
         A_KEY_SOURCE,
         COMPULSORY,
-        "Its public keys: a URL, file:PATH, or a JWK set written here.",
+        "Its public keys: a URL, file:PATH, oidc:URL, did:web:HOST, or a JWK set written here.",
+    ),
+    Key(
+        "issuers[].keys_origin",
+        or_null(AN_ORIGIN),
+        None,
+        "Where else an OpenID issuer may say that its keys are: scheme, host and port.",
     ),
     Key(
         "issuers[].revocations",

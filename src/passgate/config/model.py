@@ -67,9 +67,10 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where something about an issuer is learnt: `kind` is `url`, `file` or `inline`.
+    """Where something about an issuer is learnt: `url`, `file`, `inline`, `oidc` or `did`.
 
-    `location` is the URL or the absolute path; `document` is what stood inline (a JWK set).
+    `location` is the URL, the absolute path, or what stood there with its scheme; `document` is
+    what stood inline (a JWK set).
     """
 
     kind: str
@@ -200,6 +201,7 @@ class IssuerConfig:
 
     id: str
     keys: Source
+    keys_origin: str | None
     revocations: Source | None
     tier: str
     formats: tuple[str, ...]

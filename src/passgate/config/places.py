@@ -12,6 +12,8 @@ from passgate.config.kinds import BAD, At, Kind, ScalarKind, or_null, text
 from passgate.config.model import Address, CounterServer, Source, UpstreamUrl
 from passgate.config.yaml_loader import Broken, Node, Scalar, Sequence, plain_value
 from passgate.core.client_address import UNIX
+from passgate.core.did_web import document_url
+from passgate.core.discovery import discovery_url
 from passgate.core.hosts import split_authority
 from passgate.core.jwks import parse_jwks
 
@@ -168,6 +170,26 @@ def _parse_source(value: Any, at: At) -> Any:
     return Source("url", value)
 
 
+def _parse_key_source(value: Any, at: At) -> Any:
+    if isinstance(value, str) and value.startswith("oidc:"):
+        url = value.removeprefix("oidc:")
+        split_url(url)
+        discovery_url(url)
+        return Source("oidc", value)
+    if isinstance(value, str) and value.startswith("did:"):
+        document_url(value)
+        return Source("did", value)
+    return _parse_source(value, at)
+
+
+def _parse_origin(value: Any, at: At) -> Any:
+    del at
+    parts = split_url(_text_in(value))
+    if parts.path not in {"", "/"} or "?" in value:
+        raise ValueError("must be an origin: scheme, host and port alone")
+    return value.removesuffix("/")
+
+
 def _parse_counter_server(value: Any, at: At) -> Any:
     if not isinstance(value, str):
         return BAD
@@ -294,11 +316,12 @@ A_SECRET: Final = ScalarKind(
 )
 A_SOURCE: Final = ScalarKind("https://... or file:PATH", _STRING, _parse_source, str)
 A_KEY_SOURCE: Final[Kind] = KeySourceKind(
-    "https://..., file:PATH or a JWK set",
+    "https://..., file:PATH, oidc:https://..., did:web:... or a JWK set",
     {"anyOf": [_STRING, {"type": "object", "required": ["keys"]}]},
-    _parse_source,
+    _parse_key_source,
     str,
 )
+AN_ORIGIN: Final = ScalarKind("an origin such as https://host", _STRING, _parse_origin, str)
 A_HEADER: Final = text("a header name", r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 A_PREFIX: Final = text(
     "a path such as /.well-known/passgate, without a final slash",

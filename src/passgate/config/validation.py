@@ -25,7 +25,7 @@ from passgate.core.permissions import covers
 from passgate.core.route_table import RouteTable
 from passgate.core.routes import Route, make_route
 
-_SELF_ISSUED: Final = ("did:", "self:")
+_SELF_ISSUED: Final = ("did:key:", "self:")
 _SHORT_TOKEN: Final = 16
 _METHOD_ACTION: Final = re.compile(r"[a-z!#$%&'*+.^_`|~0-9-]+:/")
 
@@ -65,14 +65,17 @@ def _issuers(found: Findings) -> None:
             found.problem(f"{path}.{where}", "must leave refresh shorter than max_stale")
         for key in ("keys", "revocations"):
             source = entry[key]
-            if source in (None, BAD) or source.kind != "url":
+            if source in (None, BAD) or source.kind not in ("url", "oidc"):
                 continue
-            parts = split_url(source.location)
+            parts = split_url(source.location.removeprefix("oidc:"))
             if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
                 if entry["insecure_http"] is False:
                     found.problem(f"{path}.{key}", "must be https:// (or set insecure_http: true)")
                 else:
                     found.warn(f"{path}.{key}", "is read without TLS: anyone between can forge it")
+        source = entry["keys"]
+        if entry["keys_origin"] is not None and source is not BAD and source.kind != "oidc":
+            found.problem(f"{path}.keys_origin", "is for keys: oidc:... alone")
         _constraints(found, f"{path}.constraints", entry["constraints"])
 
 

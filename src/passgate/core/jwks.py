@@ -5,6 +5,7 @@ that two verifiers could judge differently refuses the set, with a sentence that
 Read are Ed25519 keys (RFC 8037), P-256 keys for ES256, and RSA keys for RS256 (RFC 7518).
 """
 
+import json
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -69,6 +70,23 @@ def parse_jwks(raw: bytes) -> dict[str, PublicKey]:
         keys[kid] = key
         seen[identity] = kid
     return keys
+
+
+def without_encryption_keys(raw: bytes) -> bytes:
+    """The JWKS `raw` without the keys that say of themselves that they are for encryption.
+
+    For sets that an issuer keeps for others too, as OpenID providers do: such a key (`use` is enc)
+    verifies nothing, so leaving it out allows nothing. What is no key set comes back as it is, for
+    `parse_jwks` to refuse, and so does a private key.
+    """
+    try:
+        document = strict_json.loads(raw)
+    except ValueError:
+        return raw
+    if type(document) is not dict or type(document.get("keys")) is not list:
+        return raw
+    document["keys"] = [key for key in document["keys"] if not _encrypts(key)]
+    return json.dumps(document).encode()
 
 
 def thumbprint(key: bytes) -> str:
@@ -164,6 +182,10 @@ _KINDS: dict[
     "RSA": (("e", "n"), ("RS256",), _rsa),
 }
 """By `kty`: the members that are the key (those of its thumbprint), its algorithms, its reader."""
+
+
+def _encrypts(jwk: Any) -> bool:
+    return type(jwk) is dict and jwk.get("use") == "enc" and _PRIVATE.isdisjoint(jwk)
 
 
 def _octets(jwk: dict[str, Any], member: str) -> bytes:

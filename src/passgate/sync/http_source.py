@@ -33,7 +33,8 @@ class HttpSource(Source):
     """A document behind a URL. Certificates are always verified.
 
     `http://` counts only on the loopback interface, or with `insecure_http`, and vouches for
-    nothing. `tls` replaces the machine's own set of certificates.
+    nothing. `tls` replaces the machine's own set of certificates; `types` and `max_bytes` are for a
+    document that only leads to what is wanted.
     """
 
     foreign = (OSError, aiohttp.ClientError, ValueError)
@@ -46,16 +47,18 @@ class HttpSource(Source):
         insecure_http: bool = False,
         tls: ssl.SSLContext | None = None,
         timeout_s: float = TIMEOUT_S,
+        types: frozenset[str] | None = None,
+        max_bytes: int | None = None,
     ) -> None:
         scheme, host, shown = _check_url(location)
         if scheme == "http" and not insecure_http and not _is_loopback(host):
             raise SourceError(
                 f"{shown} is not protected; use https, or set insecure_http: true for this issuer"
             )
-        super().__init__(shown, kind, timeout_s)
+        super().__init__(shown, kind, timeout_s, max_bytes)
         self.vouches = scheme == "https"
         self._url = location
-        self._types = _TYPES[kind]
+        self._types = _TYPES[kind] if types is None else types
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 

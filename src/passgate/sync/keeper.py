@@ -233,7 +233,12 @@ class Keeper:
         return opened
 
     def _arguments(self, settings: IssuerSettings, kind: Kind, location: Location) -> Any:
-        source = open_source(location, kind, insecure_http=settings.insecure_http)
+        source = open_source(
+            location,
+            kind,
+            insecure_http=settings.insecure_http,
+            keys_origin=settings.keys_origin,
+        )
         name, refresh_s = settings.issuer.id, settings.refresh_s
         return name, source, refresh_s, self._rhythm, self._store, self._learnt
 
@@ -323,12 +328,7 @@ def _address_of(location: Location) -> str | None:
 
 
 def _same_sources(old: IssuerSettings, new: IssuerSettings) -> bool:
-    return (old.keys, old.revocations, old.refresh_s, old.insecure_http) == (
-        new.keys,
-        new.revocations,
-        new.refresh_s,
-        new.insecure_http,
-    )
+    return replace(old, issuer=new.issuer) == new
 
 
 async def _close(followers: "Iterable[Follower[Any]]") -> None:

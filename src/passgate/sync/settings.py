@@ -7,7 +7,10 @@ from typing import Any, TypeAlias
 from passgate.core.trust import Issuer
 
 Location: TypeAlias = str | Mapping[str, Any]
-"""Where something is learnt: `file:/absolute/path`, an `http(s)://` URL, or a JWKS itself."""
+"""Where something is learnt: `file:/absolute/path`, an `http(s)://` URL, or a JWKS itself.
+
+Keys also from `oidc:` with the URL of an OpenID issuer, and from a `did:web:…`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,8 @@ class IssuerSettings:
 
     `issuer` is what the operator allows it; its `keys` and `revocations` are None and are filled in
     as they are learnt. `refresh_s` is the longest time between two readings of a source.
-    `insecure_http` allows `http://` beyond the loopback interface.
+    `insecure_http` allows `http://` beyond the loopback interface; `keys_origin` is where else than
+    at its own origin an OpenID issuer may say that its keys are.
     """
 
     issuer: Issuer
@@ -24,3 +28,4 @@ class IssuerSettings:
     revocations: Location | None
     refresh_s: float = 60.0
     insecure_http: bool = False
+    keys_origin: str | None = None

@@ -60,9 +60,11 @@ class Source(ABC):
     local: bool = False
     foreign: tuple[type[Exception], ...] = (OSError, ValueError)
 
-    def __init__(self, name: str, kind: Kind, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, name: str, kind: Kind, timeout_s: float = TIMEOUT_S, max_bytes: int | None = None
+    ) -> None:
         self.name = name
-        self._max_bytes = _MAX_BYTES[kind]
+        self._max_bytes = _MAX_BYTES[kind] if max_bytes is None else max_bytes
         self._timeout_s = timeout_s
 
     async def read(self, etag: str | None) -> Fetched | NotModified:
@@ -116,7 +118,7 @@ class InlineSource(Source):
 
     @asynccontextmanager
     async def _open(self, etag: str | None) -> AsyncIterator[Opened | NotModified]:
-        yield Opened(_once(self._body), None)
+        yield Opened(once(self._body), None)
 
 
 class FileSource(Source):
@@ -134,7 +136,7 @@ class FileSource(Source):
 
     @asynccontextmanager
     async def _open(self, etag: str | None) -> AsyncIterator[Opened | NotModified]:
-        yield Opened(_once(await asyncio.to_thread(self._read)), None)
+        yield Opened(once(await asyncio.to_thread(self._read)), None)
 
     def _read(self) -> bytes:
         # Noted first, so that a file that fails is not tried again before it changes.
@@ -161,27 +163,65 @@ class FileSource(Source):
             return gone
 
 
-def _open_http(location: str, kind: Kind, insecure_http: bool) -> Source:
-    # Imported here, so that a gate with files alone stays small.
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What the operator allows a source beyond its rule; see `IssuerSettings`."""
+
+    insecure_http: bool = False
+    keys_origin: str | None = None
+
+
+# Imported where they are opened, so that a gate with files alone stays small.
+def _open_http(location: str, kind: Kind, allowed: Allowed) -> Source:
     from passgate.sync.http_source import HttpSource
 
-    return HttpSource(location, kind, insecure_http=insecure_http)
+    return HttpSource(location, kind, insecure_http=allowed.insecure_http)
 
 
-def _open_file(location: str, kind: Kind, insecure_http: bool) -> Source:
-    del insecure_http  # means nothing for files
+def _open_oidc(location: str, kind: Kind, allowed: Allowed) -> Source:
+    from passgate.sync.oidc_source import OidcSource
+
+    _for_keys(kind, "oidc:")
+    return OidcSource(
+        location, insecure_http=allowed.insecure_http, keys_origin=allowed.keys_origin
+    )
+
+
+def _open_did(location: str, kind: Kind, allowed: Allowed) -> Source:
+    from passgate.sync.did_source import DidSource
+
+    del allowed  # a did:web is read over TLS, and from its own place
+    _for_keys(kind, "did:")
+    return DidSource(location)
+
+
+def _open_file(location: str, kind: Kind, allowed: Allowed) -> Source:
+    del allowed  # means nothing for files
     return FileSource(location, kind)
 
 
-SOURCES: Final[Mapping[str, Callable[[str, Kind, bool], Source]]] = {
+def _for_keys(kind: Kind, scheme: str) -> None:
+    if kind != "keys":
+        raise SourceError(f"{scheme} is a source of keys alone; name a file or a URL")
+
+
+SOURCES: Final[Mapping[str, Callable[[str, Kind, Allowed], Source]]] = {
     "file": _open_file,
     "http": _open_http,
     "https": _open_http,
+    "oidc": _open_oidc,
+    "did": _open_did,
 }
 """How to make a source of each scheme; a JWKS that stands inline has none."""
 
 
-def open_source(location: Location, kind: Kind, *, insecure_http: bool = False) -> Source:
+def open_source(
+    location: Location,
+    kind: Kind,
+    *,
+    insecure_http: bool = False,
+    keys_origin: str | None = None,
+) -> Source:
     """The source at `location`; nothing is read yet. Raises `SourceError` for what is no source."""
     if not isinstance(location, str):
         if kind != "keys":
@@ -193,10 +233,11 @@ def open_source(location: Location, kind: Kind, *, insecure_http: bool = False) 
         raise SourceError(
             f"a source begins with {': or '.join(SOURCES)}:, not {scheme or 'a path'}"
         )
-    return opener(location, kind, insecure_http)
+    return opener(location, kind, Allowed(insecure_http, keys_origin))
 
 
-async def _once(body: bytes) -> AsyncIterator[bytes]:
+async def once(body: bytes) -> AsyncIterator[bytes]:
+    """The parts of a body that is there whole."""
     yield body
 
 

@@ -452,6 +452,34 @@ ISSUERS = {
         {"keys": "http://keys.example/jwks.json"},
         "issuers[0].keys must be https:// (or set insecure_http: true)",
     ),
+    "an OpenID issuer over plain HTTP": (
+        {"keys": "oidc:http://issuer.example"},
+        "issuers[0].keys must be https:// (or set insecure_http: true)",
+    ),
+    "an OpenID issuer with a query": (
+        {"keys": "oidc:https://issuer.example?a"},
+        "issuers[0].keys must be oidc: and the URL of an OpenID issuer, without query",
+    ),
+    "an OpenID issuer that is no URL": (
+        {"keys": "oidc:issuer.example"},
+        "issuers[0].keys must be a URL that begins with",
+    ),
+    "a DID of another method": (
+        {"keys": "did:key:z6Mk"},
+        "issuers[0].keys must be did:web:HOST or did:web:HOST%3APORT",
+    ),
+    "a list from an OpenID issuer": (
+        {"revocations": "oidc:https://issuer.example"},
+        "issuers[0].revocations must be a URL that begins with",
+    ),
+    "an origin of keys that are elsewhere anyway": (
+        {"keys_origin": "https://keys.example"},
+        "issuers[0].keys_origin is for keys: oidc:... alone",
+    ),
+    "an origin that is a URL": (
+        {"keys": "oidc:https://issuer.example", "keys_origin": "https://keys.example/jwks"},
+        "issuers[0].keys_origin must be an origin: scheme, host and port alone",
+    ),
     "a list over plain HTTP": (
         {"revocations": "http://10.0.0.1/list"},
         "issuers[0].revocations must be https:// (or set insecure_http: true)",

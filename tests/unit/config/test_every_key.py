@@ -99,6 +99,9 @@ ENFORCED: dict[str, Counts] = {
     "passport.max_lifetime": Counts("91d"),
     "issuers[].id": Counts("iss_other"),
     "issuers[].keys": Counts("https://issuer.example/jwks.json"),
+    "issuers[].keys_origin": Counts(
+        "https://keys.example", {"issuers": [{"keys": "oidc:https://issuer.example"}]}
+    ),
     "issuers[].revocations": Counts("https://issuer.example/list"),
     "issuers[].tier": Counts("L3"),
     "issuers[].refresh": Counts("61s"),
@@ -196,7 +199,7 @@ REFUSED: dict[str, Refused] = {
 def written(path: str, value: Any, issuer: Mapping[str, Any], below: Any) -> dict[str, Any]:
     """The smallest sections that hold `value` at a path of the table, over `below`."""
     if path.startswith("issuers[]."):
-        entry = dict(issuer)
+        entry = dict(issuer) | below.get("issuers", [{}])[0]
         _set(entry, path.removeprefix("issuers[].").split("."), value)
         return {"issuers": [entry]}
     if path.startswith("actions.routes[]."):
@@ -236,6 +239,8 @@ def test_a_key_changes_what_the_gate_is_told(
     below: dict[str, Any] = dict(case.below or {})
     if path.startswith("actions.routes[]."):
         below = {"actions": {"routes": [ROUTE]}}
+    if "issuers" in below:
+        below = {"issuers": [issuer | below["issuers"][0]]}
     without = load(below, ENVIRON).config
     with_key = load(merged(below, written(path, case.value, issuer, below)), ENVIRON).config
     assert meaning(with_key) != meaning(without)

@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 from tests.craft import KEY, OTHER_KEY, UNSET, b64
 
-from passgate.core.jwks import MAX_JWKS_BYTES, MAX_KEYS, parse_jwks, thumbprint
+from passgate.core.jwks import (
+    MAX_JWKS_BYTES,
+    MAX_KEYS,
+    parse_jwks,
+    thumbprint,
+    without_encryption_keys,
+)
 from passgate.core.keys import PublicKey
 
 JWK: dict[str, Any] = {"kty": "OKP", "crv": "Ed25519", "x": b64(KEY), "kid": "key-1"}
@@ -116,3 +122,32 @@ def test_what_is_no_key_set_is_refused(raw: bytes, sentence: str) -> None:
     """Wrong type, wrong shape, duplicates, and sizes beyond the limits."""
     with pytest.raises(ValueError, match=sentence):
         parse_jwks(raw)
+
+
+def test_keys_for_encryption_can_be_left_out() -> None:
+    """Of any kind, as OpenID providers have them; all others stay as they are."""
+    encrypting = {"kty": "RSA", "use": "enc", "alg": "RSA-OAEP", "n": "AQ", "e": "AQAB"}
+    raw = json.dumps({"keys": [JWK, encrypting, OTHER]}).encode()
+
+    assert parse_jwks(without_encryption_keys(raw)) == {"key-1": KEY, "key-2": OTHER_KEY}
+    with pytest.raises(ValueError, match="not for signatures"):
+        parse_jwks(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        (b"<html>", "not unambiguous JSON"),
+        (b"[]", "not a JSON object"),
+        (b'{"keys":1}', "not a JSON object"),
+        (b'{"keys":[1]}', "key 1 of the key set is not"),
+        (b'{"keys":[{"use":"enc","kty":"OKP","d":"AA"}]}', "shows its private part"),
+        (b'{"keys":[{"use":"enc","use":"sig"}]}', "names one member twice"),
+        (b'{"keys":[{"use":"ENC","kty":"OKP"}]}', "not for signatures"),
+        (b'{"keys":[],"more":1}', "does not know"),
+    ],
+)
+def test_leaving_keys_out_hides_nothing_else(raw: bytes, sentence: str) -> None:
+    """Whatever refuses a key set refuses it still."""
+    with pytest.raises(ValueError, match=sentence):
+        parse_jwks(without_encryption_keys(raw))

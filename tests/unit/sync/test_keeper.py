@@ -22,7 +22,7 @@ from passgate.sync import sources
 from passgate.sync.follower import ASK_INTERVAL_S
 from passgate.sync.keeper import Keeper, TrustChange
 from passgate.sync.settings import IssuerSettings, Location
-from passgate.sync.sources import Kind, NotModified, Opened, Source
+from passgate.sync.sources import Allowed, Kind, NotModified, Opened, Source
 from passgate.sync.store import TrustStore
 from passgate.testing import ManualClock, TestIssuer
 
@@ -83,9 +83,9 @@ class World:
         self.changes: list[TrustChange] = []
         self.current: Keeper
 
-    def open(self, location: str, kind: Kind, insecure_http: bool) -> Source:
+    def open(self, location: str, kind: Kind, allowed: Allowed) -> Source:
         """An entry of the table of sources."""
-        assert not insecure_http
+        assert allowed == Allowed()
         down = Script(SourceError(f"{location} is down"))
         return Remote(location, kind, self.remotes.setdefault(location, down))
 

@@ -123,7 +123,7 @@ def test_an_inline_document_is_its_own_source() -> None:
 
 
 def test_the_table_names_every_scheme() -> None:
-    assert set(SOURCES) == {"file", "http", "https"}
+    assert set(SOURCES) == {"file", "http", "https", "oidc", "did"}
 
 
 @pytest.mark.parametrize(
@@ -149,6 +149,12 @@ def test_the_table_names_every_scheme() -> None:
         ("http://localhost.evil.example/x", "use https"),
         ("http://0.0.0.0/x", "use https"),
         ("http://2130706433/x", "use https"),
+        ("oidc:", "must be oidc: and the URL"),
+        ("oidc:file:/etc/passwd", "must be oidc: and the URL"),
+        ("oidc:http://issuer.example", "use https"),
+        ("oidc:https://user:pw@issuer.example", "no user"),
+        ("did:key:z6Mk", "must be did:web:HOST"),
+        ("did:web:127.0.0.1", "must be did:web:HOST"),
     ],
 )
 def test_what_is_no_source_is_refused_before_anything_is_read(location: str, sentence: str) -> None:
