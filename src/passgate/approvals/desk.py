@@ -185,9 +185,10 @@ class Approvals:
     async def wait(self, held: Held, seconds: float, parked: asyncio.Future[None]) -> bool:
         """Waits until a person or time decides, `parked` is done, or for that long.
 
-        False at once where a hundred wait already.
+        False at once where too many wait already: see `WaitingRoom.stay`.
         """
-        return held.state != PENDING or await self._room.stay(held.id, seconds, parked)
+        root = held.issuer, held.passport_id.partition("/")[0]
+        return held.state != PENDING or await self._room.stay(held.id, root, seconds, parked)
 
     async def claim(self, held: Held, now: Instant) -> bool:
         """Takes the grant for one request, on disk first; False where that fails.

@@ -1,4 +1,8 @@
-"""Every hold in memory: by its id, by what it is bound to, and how many wait of each passport."""
+"""Every hold in memory: by its id, by what it is bound to, and how many wait of each passport.
+
+What waits of a delegated passport waits of every passport above it, too: whoever delegates makes
+children without end, and they get no more room than their parent.
+"""
 
 from typing import Final
 
@@ -37,8 +41,10 @@ class Roster:
 
     def has_room(self, issuer: str, passport_id: str) -> bool:
         """Whether another hold of this passport may wait."""
-        of_passport = self._pending.get((issuer, passport_id), 0)
-        return self._all_pending < MOST_PENDING and of_passport < MOST_OF_A_PASSPORT
+        return self._all_pending < MOST_PENDING and all(
+            self._pending.get((issuer, each), 0) < MOST_OF_A_PASSPORT
+            for each in _lineage(passport_id)
+        )
 
     def add(self, held: Held) -> None:
         """Takes in a hold."""
@@ -72,10 +78,17 @@ class Roster:
         return found
 
     def _count(self, held: Held, change: int) -> None:
-        key = (held.issuer, held.passport_id)
-        count = self._pending.get(key, 0) + change
         self._all_pending += change
-        if count:
-            self._pending[key] = count
-        else:
-            self._pending.pop(key, None)
+        for each in _lineage(held.passport_id):
+            key = (held.issuer, each)
+            count = self._pending.get(key, 0) + change
+            if count:
+                self._pending[key] = count
+            else:
+                self._pending.pop(key, None)
+
+
+def _lineage(passport_id: str) -> list[str]:
+    """A passport's id and those of the passports above it: its id is the path from its root."""
+    parts = passport_id.split("/")
+    return ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 MOST_WAITING: Final = 100
+MOST_OF_A_PASSPORT: Final = 20
 
 
 class WaitingRoom:
@@ -14,17 +15,28 @@ class WaitingRoom:
         self.count = 0
         self._wait = wait
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._of_passport: dict[tuple[str, str], int] = {}
         self._closed = False
 
-    async def stay(self, hold_id: str, seconds: float, parked: asyncio.Future[None]) -> bool:
+    async def stay(
+        self,
+        hold_id: str,
+        passport: tuple[str, str],
+        seconds: float,
+        parked: asyncio.Future[None],
+    ) -> bool:
         """Waits until `wake`, until `parked` is done otherwise, or for that long.
 
-        False at once where a hundred wait already; True at once where the gate is stopping.
+        `passport` is the issuer and the id of the one at the root of whoever waits. False at once
+        where a hundred wait already, or twenty of this passport; True at once where the gate is
+        stopping.
         """
         if self._closed:
             return True
-        if self.count >= MOST_WAITING:
+        of_passport = self._of_passport.get(passport, 0)
+        if self.count >= MOST_WAITING or of_passport >= MOST_OF_A_PASSPORT:
             return False
+        self._of_passport[passport] = of_passport + 1
         waiters = self._waiters.setdefault(hold_id, set())
         waiters.add(parked)
         self.count += 1
@@ -34,6 +46,9 @@ class WaitingRoom:
         finally:
             sleeping.cancel()
             self.count -= 1
+            self._of_passport[passport] -= 1
+            if not self._of_passport[passport]:
+                del self._of_passport[passport]
             waiters.discard(parked)
             if not waiters:
                 self._waiters.pop(hold_id, None)

@@ -13,6 +13,9 @@ from tests.support.late_ledger import BreakingLedger, LateLedger
 from tests.support.proofs import proof
 
 from passgate.approvals.held import Held
+from passgate.authority.minting import mint_passport
+from passgate.client.delegating import delegate
+from passgate.client.holder import Holder
 from passgate.core.instant import Instant
 from passgate.core.jwks import thumbprint
 from passgate.proxy.steps import Answer, Forward, NeedBody, Step, Wait
@@ -363,6 +366,41 @@ class TestBounds:
 
         inside(tmp_path, work, **CONFIG)
 
+    def test_children_hold_no_more_than_their_parent_may(self, tmp_path: Path) -> None:
+        """Whoever delegates can make children without end, and takes no room from others."""
+
+        async def work(house: House) -> None:
+            holder, heir = Holder.generate(), Holder.generate()
+            issued = mint_passport(
+                house.issuer.signer,
+                agent="agent_7",
+                permissions=["*"],
+                constraints=HELD,
+                now=house.clock.wall,
+                ttl_s=3600,
+                holder=holder.jwk,
+                may_delegate=True,
+            )
+            now = house.clock.wall
+            heirs = delegate(
+                issued.token, holder, name="x", permissions=["*"], now=now, child=heir.jwk,
+                may_delegate=True,
+            )  # fmt: skip
+            for number in range(20):
+                of, by = (issued.token, holder) if number % 2 else (heirs, heir)
+                child = delegate(of, by, name=f"n{number}", permissions=["*"], now=now)
+                await held(house, child, "/v1/free")
+            for of, by in ((issued.token, holder), (heirs, heir)):
+                child = delegate(of, by, name="one-more", permissions=["*"], now=now)
+                answer = await house.answered("POST", "/v1/free", child)
+                assert (answer.status, body_of(answer)["code"]) == (429, "rate_limited")
+            await held(house, house.mint(constraints=HELD))
+            for waiting in house.approvals.listed(house.clock()):
+                await decide(house, waiting.id, approve=False)
+            await held(house, child, "/v1/free")
+
+        inside(tmp_path, work, **CONFIG)
+
     def test_a_gate_has_at_most_a_thousand_pending(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -625,6 +663,26 @@ class TestWaiting:
             assert body_of(step)["hold"]["id"].startswith("appr_")
             house.approvals.drain()
             await first
+
+        inside(tmp_path, work, **CONFIG)
+
+    def test_of_one_passport_at_most_twenty_wait(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Here one: who comes with another passport still finds room."""
+        monkeypatch.setattr("passgate.approvals.waiting.MOST_OF_A_PASSPORT", 1)
+
+        async def work(house: House) -> None:
+            passport = house.mint(constraints=HELD)
+            first = self.begun(house, passport, "wait=30")
+            await eventually(lambda: house.approvals.counts()["waiting"])
+            step = await self.begun(house, passport, "wait=30")
+            assert isinstance(step, Answer)
+            assert (step.status, body_of(step)["code"]) == (429, "rate_limited")
+            other = self.begun(house, house.mint(constraints=HELD), "wait=30")
+            await eventually(lambda: house.approvals.counts()["waiting"] == 2)
+            house.approvals.drain()
+            await asyncio.gather(first, other)
 
         inside(tmp_path, work, **CONFIG)
 
