@@ -11,8 +11,7 @@ from itertools import product
 from string import ascii_uppercase
 from typing import Final
 
-from stdnum import iban, luhn, numdb
-from stdnum.us import ssn
+from passgate.core.numbering import iban_structure, is_iban, is_luhn, is_ssn
 
 CARD: Final = "card"
 SSN: Final = "ssn"
@@ -43,7 +42,6 @@ _CARD_RANGE: Final = re.compile(r"[3-6]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720")
 _SSN: Final = re.compile(r"(?<![0-9-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![0-9-])")
 _BARE_SSN: Final = re.compile(r"[0-9]{9}|[0-9]{3} [0-9]{2} [0-9]{4}")
 _IBAN_SKIPS: Final = re.compile(r"[ -]")
-_COUNTRIES: Final = numdb.get("iban")
 _LENGTHS: Final = re.compile(r"([0-9]+)!")
 _LOCAL: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+/=?^_`{|}~.-"
 _LONGEST_LOCAL: Final = 64
@@ -77,7 +75,7 @@ def spans(text: str, named: bool, patience: Patience) -> list[tuple[int, int, st
     """
     if len(text) < _SHORTEST or _ANY.search(text) is None:
         return []
-    if named and _BARE_SSN.fullmatch(text) is not None and ssn.is_valid(text.replace(" ", "-")):
+    if named and _BARE_SSN.fullmatch(text) is not None and is_ssn(text.replace(" ", "-")):
         return [(0, len(text), SSN)]
     found = [
         *_ibans(text, patience),
@@ -117,14 +115,14 @@ def _cards(text: str, patience: Patience) -> Iterator[tuple[int, int, str]]:
 
 
 def _is_card(number: str) -> bool:
-    return _CARD_RANGE.match(number) is not None and luhn.is_valid(number)
+    return _CARD_RANGE.match(number) is not None and is_luhn(number)
 
 
 def _numbers(text: str, patience: Patience) -> Iterator[tuple[int, int, str]]:
     for match in _SSN.finditer(text):
         if not patience.lasts():
             return
-        if ssn.is_valid(match[0]):
+        if is_ssn(match[0]):
             yield match.start(), match.end(), SSN
 
 
@@ -139,7 +137,7 @@ def _ibans(text: str, patience: Patience) -> Iterator[tuple[int, int, str]]:
         # ISO 13616, which most of what only looks like one fails: the library takes long to say no.
         if int("".join([str(int(sign, 36)) for sign in number[4:] + number[:4]])) % 97 != 1:
             continue
-        if iban.is_valid(number, check_country=False):
+        if is_iban(number):
             after = match.end(1)
             yield match.start(), after, IBAN
 
@@ -152,7 +150,7 @@ def _iban_shape() -> re.Pattern[str]:
     countries: dict[int, list[str]] = {}
     for pair in product(ascii_uppercase, repeat=2):
         country = "".join(pair)
-        structure = _COUNTRIES.info(country)[0][1].get("bban", "")
+        structure = iban_structure(country)
         if structure:
             length = sum(int(part) for part in _LENGTHS.findall(structure))
             countries.setdefault(length, []).append(country)
