@@ -304,6 +304,11 @@ class Overseer:
             },
             "passgate_sync_failures_total": {
                 (row["issuer"], row["kind"]): row["failures_total"] for row in rows
+            }
+            | {
+                (row["issuer"], "push"): row["push"]["failures_total"]
+                for row in rows
+                if row["push"] is not None
             },
             "passgate_unknown_kid_total": {
                 (row["issuer"],): row["unknown_kids"] for row in rows if row["kind"] == "keys"

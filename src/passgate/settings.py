@@ -196,6 +196,7 @@ def issuer_settings(config: Config) -> list[IssuerSettings]:
             issuer=issuer,
             keys=_location(entry.keys),
             revocations=None if entry.revocations is None else _location(entry.revocations),
+            revocations_push=entry.revocations_push,
             refresh_s=entry.refresh_s,
             insecure_http=entry.insecure_http,
             keys_origin=entry.keys_origin,

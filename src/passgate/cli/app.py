@@ -4,6 +4,7 @@ import typer
 
 from passgate.build import COMPILED, VERSION
 from passgate.cli.audit import audit_app
+from passgate.cli.authority import authority_app
 from passgate.cli.catalog import catalog_app
 from passgate.cli.catalog_from_openapi import from_openapi
 from passgate.cli.config import config_app
@@ -61,6 +62,7 @@ app.command()(issue)
 app.command()(delegate)
 app.command()(curl)
 app.command()(revoke)
+app.add_typer(authority_app, name="authority")
 app.command()(inspect)
 app.command()(verify)
 app.command()(explain)

@@ -201,6 +201,7 @@ def _issuer(entry: Tree) -> IssuerConfig:
         keys=entry["keys"],
         keys_origin=entry["keys_origin"],
         revocations=entry["revocations"],
+        revocations_push=entry["revocations_push"],
         tier=entry["tier"],
         formats=entry["formats"],
         refresh_s=entry["refresh"],

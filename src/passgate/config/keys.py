@@ -37,6 +37,7 @@ from passgate.config.places import (
     A_PUBLIC_URL,
     A_SECRET,
     A_SOURCE,
+    A_URL,
     AN_ADDRESS,
     AN_ORIGIN,
     AN_UPSTREAM,
@@ -433,6 +434,13 @@ KEYS: Final[tuple[Key, ...]] = (
         "Its revocation list: a URL or file:PATH; compulsory in profiles L2 and L3.",
     ),
     Key(
+        "issuers[].revocations_push",
+        or_null(A_URL),
+        None,
+        "Where it pushes what it revokes: the URL of server-sent events, as `passgate authority "
+        "serve` has it. Needs `revocations`.",
+    ),
+    Key(
         "issuers[].passports",
         ANYTHING,
         None,
@@ -471,8 +479,8 @@ KEYS: Final[tuple[Key, ...]] = (
         "issuers[].refresh",
         duration("1s", "1d"),
         "60s",
-        "The longest time between two looks at its sources; in profile L3 at most 20s, and that if "
-        "nothing is said.",
+        "The longest time between two looks at its sources; in profile L3 without "
+        "`revocations_push` at most 20s, and that if nothing is said.",
     ),
     Key(
         "issuers[].max_stale",

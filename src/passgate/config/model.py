@@ -203,6 +203,7 @@ class IssuerConfig:
     keys: Source
     keys_origin: str | None
     revocations: Source | None
+    revocations_push: str | None
     tier: str
     formats: tuple[str, ...]
     refresh_s: float

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from passgate.config.environment import read_secret, unread_secret
 from passgate.config.kinds import BAD, At, Kind, ScalarKind, or_null, text
 from passgate.config.model import Address, CounterServer, Source, UpstreamUrl
+from passgate.config.problems import Problems
 from passgate.config.yaml_loader import Broken, Node, Scalar, Sequence, plain_value
 from passgate.core.client_address import UNIX
 from passgate.core.did_web import document_url
@@ -87,6 +88,17 @@ def _parse_address(value: Any, at: At) -> Any:
     return Address(found[0], 0 if digits == "0" else found[1])
 
 
+def parse_listen_address(written: str, base: Path) -> Address:
+    """What an address on a command line means; a socket's path starts at `base`.
+
+    Raises `ValueError` with how the sentence goes on after its name.
+    """
+    found = _parse_address(written, At("", Problems(""), base, {}, {}))
+    if not isinstance(found, Address):
+        raise ValueError(f"must be {AN_ADDRESS.name}, not {written!r}")  # noqa: TRY004 - its value
+    return found
+
+
 def _parse_upstream(value: Any, at: At) -> Any:
     if not isinstance(value, str):
         return BAD
@@ -111,6 +123,12 @@ def _parse_public_url(value: Any, at: At) -> Any:
     if "?" in value:
         raise ValueError("must not hold a query")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def _parse_url(value: Any, at: At) -> Any:
+    del at
+    split_url(_text_in(value))
+    return value
 
 
 def _parse_link(value: Any, at: At) -> Any:
@@ -301,6 +319,7 @@ A_LEASE: Final = LeaseKind(
     _parse_lease,
 )
 A_PUBLIC_URL: Final = ScalarKind("a URL", _STRING, _parse_public_url)
+A_URL: Final = ScalarKind("a URL", _STRING, _parse_url)
 A_LINK: Final = ScalarKind("a URL", _STRING, _parse_link)
 A_NETWORK: Final = ScalarKind(
     "a network such as 10.0.0.0/8 or fd00::/8, an address, or unix", _STRING, _parse_network, str

@@ -18,7 +18,9 @@ def settle_profile(tree: Tree, at: At) -> None:
     if passport is not BAD and "passport.proof" not in at.lines:
         passport["proof"] = "required"
     for index, entry in enumerate(() if issuers is BAD else issuers):
-        if entry is not BAD and f"issuers[{index}].refresh" not in at.lines:
+        if entry is BAD or entry["revocations_push"] is not None:
+            continue
+        if f"issuers[{index}].refresh" not in at.lines:
             entry["refresh"] = min(entry["refresh"], L3_REFRESH_S)
 
 
@@ -34,7 +36,10 @@ def profile_check(found: Findings) -> None:
                 f"{path}.revocations", f"is compulsory in profile {profile}: name the issuer's list"
             )
         refresh = entry["refresh"]
-        if profile == "L3" and refresh is not BAD and refresh > L3_REFRESH_S:
-            found.problem(f"{path}.refresh", "must be at most 20s in profile L3")
+        pushed = entry["revocations_push"] is not None
+        if profile == "L3" and not pushed and refresh is not BAD and refresh > L3_REFRESH_S:
+            found.problem(
+                f"{path}.refresh", "must be at most 20s in profile L3 without revocations_push"
+            )
     if profile == "L3" and found.get("passport", "proof") == "bound":
         found.problem("passport.proof", "must be required in profile L3: leave it out")

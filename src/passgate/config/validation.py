@@ -63,11 +63,16 @@ def _issuers(found: Findings) -> None:
         if BAD not in (refresh, max_stale) and refresh >= max_stale:
             where = "refresh" if f"{path}.refresh" in found.at.lines else "max_stale"
             found.problem(f"{path}.{where}", "must leave refresh shorter than max_stale")
-        for key in ("keys", "revocations"):
+        if entry["revocations_push"] not in (None, BAD) and entry["revocations"] is None:
+            found.problem(f"{path}.revocations_push", "adds to a list: name it as revocations")
+        for key in ("keys", "revocations", "revocations_push"):
             source = entry[key]
-            if source in (None, BAD) or source.kind not in ("url", "oidc"):
+            if source in (None, BAD):
                 continue
-            parts = split_url(source.location.removeprefix("oidc:"))
+            if not isinstance(source, str) and source.kind not in ("url", "oidc"):
+                continue
+            location = source if isinstance(source, str) else source.location
+            parts = split_url(location.removeprefix("oidc:"))
             if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
                 if entry["insecure_http"] is False:
                     found.problem(f"{path}.{key}", "must be https:// (or set insecure_http: true)")

@@ -148,7 +148,7 @@ def _read_verified(
     payload: Iterable[bytes], issuer: str, *, now: float, kid: str
 ) -> RevocationList:
     """The list in the payload of a `revocations+jwt` whose signature by `kid` has been verified."""
-    found = _Found(issuer)
+    found = Entries(issuer)
     claims = read_members(payload, "revoked", found.take)
     if not claims.keys() <= _CLAIMS:
         raise ValueError("the revocation list has claims that this version does not know")
@@ -230,8 +230,8 @@ def _read_plain(text: bytes) -> RevocationList:
     return RevocationList(packed(hashes), packed(()), packed(()), False, None, None, "")
 
 
-class _Found:
-    """The entries of a signed list so far: of each kind the `hash()` of what is revoked."""
+class Entries:
+    """The entries of what an issuer signed so far: of each kind the `hash()` of what is revoked."""
 
     def __init__(self, issuer: str) -> None:
         self.hashes: dict[str, array[int]] = {kind: array("q") for kind in KINDS}
@@ -239,7 +239,8 @@ class _Found:
         self._count = 0
 
     def take(self, entry: Any) -> None:
-        """Notes one; `at` and `reason` are for people and need only be sound."""
+        """Notes one; `at` and `reason` are for people and need only be sound. `ValueError` for
+        what is no entry."""
         self._count += 1
         if type(entry) is not dict or not entry.keys() <= _ENTRY:
             raise self._wrong("is not an object of kind, id, at and reason")

@@ -50,8 +50,8 @@ class HttpSource(Source):
         types: frozenset[str] | None = None,
         max_bytes: int | None = None,
     ) -> None:
-        scheme, host, shown = _check_url(location)
-        if scheme == "http" and not insecure_http and not _is_loopback(host):
+        scheme, host, shown = check_url(location)
+        if scheme == "http" and not insecure_http and not is_loopback(host):
             raise SourceError(
                 f"{shown} is not protected; use https, or set insecure_http: true for this issuer"
             )
@@ -124,7 +124,7 @@ class HttpSource(Source):
             await session.close()
 
 
-def _check_url(location: str) -> tuple[str, str, str]:
+def check_url(location: str) -> tuple[str, str, str]:
     """Scheme, host, and the URL without its query, which may hold a secret."""
     try:
         url = urlsplit(location)
@@ -140,7 +140,8 @@ def _check_url(location: str) -> tuple[str, str, str]:
     return url.scheme, host, f"{url.scheme}://{shown}{url.path}"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a URL's host is this machine."""
     if host == "localhost":
         return True
     try:

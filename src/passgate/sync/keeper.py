@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypeAlias, TypedDict
 
 from passgate.clock import Clock, system_clock
 from passgate.core.kills import NO_KILLS, Kills
@@ -17,11 +17,13 @@ from passgate.core.trust import NO_TRUST, Trust
 from passgate.errors import SourceError
 from passgate.sync.follower import Follower, Rhythm, Wait
 from passgate.sync.learning import KeysFollower, ListFollower
+from passgate.sync.push import PushFollower
 from passgate.sync.settings import IssuerSettings, Location
 from passgate.sync.sources import Kind, open_source
 from passgate.sync.store import TrustStore
 
 _UNKNOWN_KIDS: Final = 1024
+_Runner: TypeAlias = "Follower[Any] | PushFollower"
 
 
 class SourceStatus(TypedDict):
@@ -29,6 +31,7 @@ class SourceStatus(TypedDict):
 
     `age_s` is None until it was read once; `error` is "" or one line; `failures` counts since the
     last success, `failures_total` and `unknown_kids` since the start; `expires_at` is Unix time.
+    `push` is how the stream stands by which the issuer adds to its list, None without one.
     """
 
     issuer: str
@@ -42,6 +45,7 @@ class SourceStatus(TypedDict):
     next_attempt_s: float
     unknown_kids: int
     expires_at: float | None
+    push: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,12 @@ class _Followed:
     revocations: ListFollower | None
     unknown: dict[int, float] = field(default_factory=dict)
     unknown_total: int = 0
+    push: PushFollower | None = None
+
+    @property
+    def runners(self) -> "tuple[_Runner, ...]":
+        """All that runs by itself: the followers, and what follows the stream."""
+        return self.followers if self.push is None else (*self.followers, self.push)
 
     @property
     def followers(self) -> "tuple[Follower[Any], ...]":
@@ -97,7 +107,7 @@ class Keeper:
         self._store = TrustStore(store) if isinstance(store, Path) else store
         self._rhythm = Rhythm(clock, wait, jitter)
         self._callbacks: list[Callable[[TrustChange], None]] = []
-        self._tasks: dict[Follower[Any], asyncio.Task[None]] = {}
+        self._tasks: dict[_Runner, asyncio.Task[None]] = {}
         self._reconfiguring = asyncio.Lock()
         self._followed: dict[str, _Followed] = {}
         self._followed = self._open(issuers)
@@ -136,12 +146,12 @@ class Keeper:
             try:
                 await self._prepare(fresh)
             except BaseException:
-                await _close(follower for entry in fresh for follower in entry.followers)
+                await _close(runner for entry in fresh for runner in entry.runners)
                 raise
             before, self._followed = self.trust, followed
             self._compose()
             self._tell(TrustChange("", "issuers", before, self.trust))
-            kept = {follower for entry in followed.values() for follower in entry.followers}
+            kept = {runner for entry in followed.values() for runner in entry.runners}
             await self._stop(set(self._tasks) - kept)
             for entry in fresh:
                 self._follow(entry)
@@ -150,8 +160,8 @@ class Keeper:
         """Ends every task and connection; `trust` stays as it is."""
         running = set(self._tasks)
         await self._stop(running)
-        every = [f for entry in self._followed.values() for f in entry.followers]
-        await _close(f for f in every if f not in running)
+        every = [each for entry in self._followed.values() for each in entry.runners]
+        await _close(each for each in every if each not in running)
 
     def adopt_kills(self, kills: Kills) -> None:
         """Has `kills` in force from here on, and tells about it."""
@@ -201,6 +211,9 @@ class Keeper:
                         "next_attempt_s": round(follower.next_attempt_s(now), 1),
                         "unknown_kids": followed.unknown_total if follower.kind == "keys" else 0,
                         "expires_at": getattr(value, "expires_at", None),
+                        "push": followed.push.status()
+                        if follower is followed.revocations and followed.push is not None
+                        else None,
                     }
                 )
         return rows
@@ -225,11 +238,14 @@ class Keeper:
                 revocations.signers = keys
                 revocations.uri = _address_of(settings.revocations)
             opened[name] = _Followed(settings, keys, revocations)
+            if revocations is not None and settings.revocations_push is not None:
+                opened[name].push = self._pushing(settings, revocations)
             if old is not None:
                 opened[name].unknown_total = old.unknown_total
                 keys.inherit(old.keys.value, old.keys.memory)
                 if revocations is not None and old.revocations is not None:
                     revocations.inherit(old.revocations.value, old.revocations.memory)
+                    revocations.deltas = old.revocations.deltas
         return opened
 
     def _arguments(self, settings: IssuerSettings, kind: Kind, location: Location) -> Any:
@@ -241,6 +257,27 @@ class Keeper:
         )
         name, refresh_s = settings.issuer.id, settings.refresh_s
         return name, source, refresh_s, self._rhythm, self._store, self._learnt
+
+    def _pushing(self, settings: IssuerSettings, revocations: ListFollower) -> PushFollower:
+        # Imported here, so that a gate without it stays small.
+        from passgate.sync.event_source import EventSource
+
+        assert settings.revocations_push is not None
+        source = EventSource(settings.revocations_push, insecure_http=settings.insecure_http)
+        name = settings.issuer.id
+        return PushFollower(name, source, revocations, self._rhythm, self._keep_deltas)
+
+    async def _keep_deltas(self, revocations: ListFollower) -> None:
+        """Puts what was pushed on disk, so that a restart does not forget it."""
+        if self._store is None:
+            return
+        try:
+            await asyncio.to_thread(self._store.save_deltas, revocations.issuer, revocations.deltas)
+        except OSError as error:
+            raise SourceError(
+                f"what {revocations.issuer} pushed counts, but no copy could be kept:"
+                f" {error.strerror}; see to gate.data_dir"
+            ) from None
 
     async def _prepare(self, fresh: Iterable[_Followed]) -> None:
         """Lets each follower know what it can know without the network."""
@@ -257,17 +294,17 @@ class Keeper:
                 await revocations.attempt()
 
     def _follow(self, followed: _Followed) -> None:
-        for follower in followed.followers:
+        for follower in followed.runners:
             self._run(follower)
 
-    def _run(self, follower: Follower[Any]) -> None:
+    def _run(self, follower: _Runner) -> None:
         task = asyncio.get_running_loop().create_task(
             follower.run(), name=f"follow {follower.kind} of {follower.issuer}"
         )
         self._tasks[follower] = task
         task.add_done_callback(partial(self._ended, follower))
 
-    def _ended(self, follower: Follower[Any], task: asyncio.Task[None]) -> None:
+    def _ended(self, follower: _Runner, task: asyncio.Task[None]) -> None:
         """Starts a follower anew that ended by an error that nobody foresaw, and tells about it."""
         if task.cancelled() or self._tasks.get(follower) is not task:
             return
@@ -278,7 +315,7 @@ class Keeper:
         )
         self._run(follower)
 
-    async def _stop(self, followers: "set[Follower[Any]]") -> None:
+    async def _stop(self, followers: "set[_Runner]") -> None:
         tasks = [self._tasks.pop(follower) for follower in followers]
         for task in tasks:
             task.cancel()
@@ -331,6 +368,7 @@ def _same_sources(old: IssuerSettings, new: IssuerSettings) -> bool:
     return replace(old, issuer=new.issuer) == new
 
 
-async def _close(followers: "Iterable[Follower[Any]]") -> None:
-    for follower in followers:
-        await follower.source.close()
+async def _close(runners: "Iterable[_Runner]") -> None:
+    for runner in runners:
+        if not isinstance(runner, PushFollower):  # what it opens ends with its task
+            await runner.source.close()

@@ -1,8 +1,11 @@
 """What the body of a source teaches: an issuer's keys, or what it has revoked."""
 
+import asyncio
 import hashlib
 import json
 import math
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from passgate.core.instant import Instant
 from passgate.core.jwks import parse_jwks
@@ -13,9 +16,17 @@ from passgate.core.revocation import (
     packed,
     read_revocation_list,
 )
+from passgate.core.revocation_delta import read_delta
 from passgate.core.trust import KeySet, Revocations
+from passgate.errors import DataError
 from passgate.sync.follower import Follower, Memory, in_time
-from passgate.sync.store import Copy
+from passgate.sync.store import Copy, SignedDelta
+
+MANY_DELTAS: Final = 256
+"""Beyond so many deltas the list is read anew."""
+
+MAX_DELTAS: Final = 4096
+"""The most that are added to a list which cannot be read anew."""
 
 
 class KeysFollower(Follower[KeySet]):
@@ -42,14 +53,23 @@ class KeysFollower(Follower[KeySet]):
         return _key_set(parse_jwks(copy.body), copy.read_at)
 
 
+class Taken(NamedTuple):
+    """What came of a delta: whether it `added` anything, and whether the list is to be read anew,
+    because something is missing between the two, or because very much was added."""
+
+    added: bool
+    wants_list: bool
+
+
 class ListFollower(Follower[Revocations]):
     """Learns what an issuer has revoked; `signers` follows the keys that its list is signed with.
 
     A list that was accepted stays in force until the next is, also when its key is gone or its
-    source is another one now: then it only ages.
+    source is another one now: then it only ages. `deltas` were added to it since it was read.
     """
 
     kind = "revocations"
+    deltas: tuple[SignedDelta, ...] = ()
     signers: KeysFollower
     uri: str | None = None
     """The address that a status list from this source must be of; None: the source is a file."""
@@ -78,6 +98,8 @@ class ListFollower(Follower[Revocations]):
             signed_before=known.signed_by is not None and known.source == self.source.name,
             revoked_keys=self.value.keys if self.value is not None else packed(()),
         )
+        # The new list has everything that led to it, or it would be refused.
+        self.deltas = ()
         if new.issued_at is None:
             return new.read_at(read_at), Memory(highest_iat=known.highest_iat)
         return new.read_at(read_at), Memory(
@@ -87,7 +109,11 @@ class ListFollower(Follower[Revocations]):
         )
 
     def check_confirmed(self) -> None:
-        """Raises `ValueError` where the issuer no longer has the key that signed the list."""
+        """Raises `ValueError` where the issuer no longer has the key that signed the list, or has
+        pushed since what the source does not have yet.
+        """
+        if self.deltas:
+            raise ValueError("the revocation list is older than what was pushed since")
         if self.memory.signed_by is None:
             return
         kid, key = self.memory.signed_by
@@ -107,6 +133,67 @@ class ListFollower(Follower[Revocations]):
             copy.body, self.issuer, keys, now=math.inf, plain_allowed=copy.signed_by is None
         )
         return recalled.read_at(copy.read_at)
+
+    @property
+    def number(self) -> int | None:
+        """What the list is numbered by: the `iat` of its newest state. None where deltas cannot add
+        to it, because there is none, or none of the kind."""
+        value, memory = self.value, self.memory
+        if value is None or memory.signed_by is None or value.statuses is not None:
+            return None
+        return memory.highest_iat
+
+    def take_delta(self, raw: bytes, now: Instant) -> Taken:
+        """Adds what the delta `raw` revokes, at once. Raises `ValueError` for what is none."""
+        value, number = self.value, self.number
+        if value is None or number is None:
+            raise ValueError("there is no signed list that a delta could add to")
+        keys = self._keys()
+        delta = read_delta(raw, self.issuer, keys, value.keys, now=now.wall)
+        if delta.before > number:
+            return Taken(False, True)
+        if delta.after < number:
+            return Taken(False, False)
+        added = delta.after > number
+        if added:
+            if len(self.deltas) >= MAX_DELTAS:
+                raise ValueError("the list is not read again, and too much was pushed since")
+            value = delta.added_to(value)
+            key = identity_of(keys[delta.kid]).hex()
+            self.deltas = (*self.deltas, SignedDelta(raw, (delta.kid, key)))
+            self.memory = replace(self.memory, highest_iat=delta.after)
+        confirmed_at = delta.confirmed_at(now)
+        if now.age_of(confirmed_at) < now.age_of(value.read_at):
+            value = replace(value, read_at=confirmed_at)
+        self.value = value
+        self._changed(self, added)
+        return Taken(added, len(self.deltas) > MANY_DELTAS)
+
+    async def restore(self) -> None:
+        """Takes up the last good copy, and what was added to it."""
+        fresh = self.value is None
+        await super().restore()
+        number, store = self.number, self._store
+        if not fresh or number is None or store is None:
+            return
+        none = packed(())
+        for each in await asyncio.to_thread(store.load_deltas, self.issuer):
+            assert self.value is not None
+            kid, key = each.signed_by
+            try:
+                # Each was accepted when it came; what was revoked since does not take it back.
+                keys: dict[str, PublicKey] = {kid: bytes.fromhex(key)}
+                delta = read_delta(each.raw, self.issuer, keys, none, now=math.inf)
+            except ValueError as error:
+                raise DataError(
+                    f"{store.deltas_path_of(self.issuer)}: {error}; restore it from a backup, or"
+                    " remove it and see that the source serves the current list"
+                ) from None
+            if delta.before <= number < delta.after:
+                number = delta.after
+                self.value = delta.added_to(self.value)
+                self.memory = replace(self.memory, highest_iat=number)
+                self.deltas = (*self.deltas, each)
 
     def _keys(self) -> dict[str, PublicKey]:
         return {} if self.signers.value is None else dict(self.signers.value.keys)

@@ -20,7 +20,8 @@ class IssuerSettings:
     `issuer` is what the operator allows it; its `keys` and `revocations` are None and are filled in
     as they are learnt. `refresh_s` is the longest time between two readings of a source.
     `insecure_http` allows `http://` beyond the loopback interface; `keys_origin` is where else than
-    at its own origin an OpenID issuer may say that its keys are.
+    at its own origin an OpenID issuer may say that its keys are. `revocations_push`
+    is the URL of the events by which the issuer adds to its list.
     """
 
     issuer: Issuer
@@ -29,3 +30,4 @@ class IssuerSettings:
     refresh_s: float = 60.0
     insecure_http: bool = False
     keys_origin: str | None = None
+    revocations_push: str | None = None

@@ -1,13 +1,14 @@
 """Last good copies in `data_dir/trust/`, so that a gate starts while its sources are away.
 
 Two files per issuer and kind: the copy itself, written when the content changes, and a small note
-of when it was last confirmed. Each begins with a digest of its rest; what the gate did not write
-refuses the start and names the file.
+of when it was last confirmed; for a list to which was pushed, one more with what that was. Each
+begins with a digest of its rest; what the gate did not write refuses the start and names the file.
 """
 
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -43,6 +44,14 @@ class Copy:
     signed_by: tuple[str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SignedDelta:
+    """A delta that was accepted, as it came, and the key, `kid` and hex, under which it was."""
+
+    raw: bytes
+    signed_by: tuple[str, str]
+
+
 class TrustStore:
     """The directory of last good copies. Its methods block; they are called in a thread."""
 
@@ -63,6 +72,33 @@ class TrustStore:
         """Notes that the saved body with this SHA-256 was confirmed. Raises `OSError`."""
         meta = {"copy": digest} | self._time(read_at)
         self._write(self._path(issuer, kind, ".seen"), _line(meta))
+
+    def save_deltas(self, issuer: str, deltas: Iterable[SignedDelta]) -> None:
+        """Puts `deltas`, which were added to the saved list, on disk. Raises `OSError`."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        rows = [{"raw": each.raw.decode("ascii"), "signed_by": each.signed_by} for each in deltas]
+        self._write(self.deltas_path_of(issuer), _line({"issuer": issuer, "deltas": rows}))
+
+    def load_deltas(self, issuer: str) -> list[SignedDelta]:
+        """What `save_deltas` saved last. Raises `DataError` for what the gate did not write."""
+        path = self.deltas_path_of(issuer)
+        content = self._read(path)
+        if content is None:
+            return []
+        try:
+            meta = json.loads(content[0])
+            if meta["issuer"] != issuer:
+                raise _damaged(path)
+            return [
+                SignedDelta(row["raw"].encode("ascii"), (row["signed_by"][0], row["signed_by"][1]))
+                for row in meta["deltas"]
+            ]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise _damaged(path) from None
+
+    def deltas_path_of(self, issuer: str) -> Path:
+        """The file of deltas, for messages."""
+        return self._path(issuer, "revocations", ".deltas")
 
     def load(self, issuer: str, kind: Kind, now: Instant) -> Copy | None:
         """The last good copy, its `read_at` in terms of this boot and never younger than it is.

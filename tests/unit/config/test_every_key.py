@@ -103,6 +103,7 @@ ENFORCED: dict[str, Counts] = {
         "https://keys.example", {"issuers": [{"keys": "oidc:https://issuer.example"}]}
     ),
     "issuers[].revocations": Counts("https://issuer.example/list"),
+    "issuers[].revocations_push": Counts("https://issuer.example/events"),
     "issuers[].tier": Counts("L3"),
     "issuers[].refresh": Counts("61s"),
     "issuers[].max_stale": Counts("2h"),
