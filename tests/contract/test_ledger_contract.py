@@ -34,6 +34,7 @@ from passgate.ledger import LEDGERS, Premises
 from passgate.ledger.embedded import EmbeddedLedger
 from passgate.ledger.operations import Remembering
 from passgate.ledger.protocol import Conflict, Reservation, Shortfall, StandingLedger
+from passgate.ledger.valkey.ledger import ValkeyLedger
 from passgate.ledger.valkey.settings import SharedSettings
 
 MIDNIGHT = datetime(2028, 2, 28, tzinfo=UTC).timestamp()
@@ -95,6 +96,7 @@ class Asked:
     entries: list[Entry]
     open: int = 0
     sent: bool = False
+    repeated: bool = False
 
 
 @dataclass
@@ -118,7 +120,6 @@ def period(unit: str, ms: int) -> object:
 
 class LedgerMachine(RuleBasedStateMachine):
     kind = "memory"
-    keyed = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -196,7 +197,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(charges=CHARGES, once=KEYS)
     def a_request_reserves(self, charges: tuple[Charge, ...], once: Once | None) -> None:
-        once = once if self.keyed else None
         now = self.see()
         offered = charges
         before = self.shown(offered, now)
@@ -249,6 +249,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 known = Asked(once.digest, self.steady, split(entries)[0])
                 self.operations[once.name] = known
             known.open += 1
+            known.repeated |= taken.repeated
             held = Held(taken, entries, taken.decision_id, known)
             members["idempotency"] = {"name": once.name, "digest": once.digest}
             if taken.repeated:
@@ -283,9 +284,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_request_ends(self, data: st.DataObject, spent: int | None) -> None:
         held = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
         self.ledger.settle(held.reservation, spent, self.see())
-        settled, _ = split(held.entries)
+        settled = self.settles(held)
         if held.asked is not None:
-            settled = [] if held.asked.sent else held.asked.entries
             held.asked.sent = True
         if spent is not None:
             for entry in settled:
@@ -301,11 +301,21 @@ class LedgerMachine(RuleBasedStateMachine):
         for entry in held.entries:
             if asked is None or not entry.counter.startswith("spend/"):
                 entry.amount = 0
-        if asked is not None and asked.open == 1 and not asked.sent:
+        if asked is not None and self.is_owed_by_nobody(asked):
             for entry in asked.entries:
                 entry.amount = 0
             self.operations = {n: a for n, a in self.operations.items() if a is not asked}
         self.ends(held, released=True)
+
+    def settles(self, held: Held) -> list[Entry]:
+        """What the end of a request that was sent may lower."""
+        if held.asked is None:
+            return split(held.entries)[0]
+        return [] if held.asked.sent else held.asked.entries
+
+    def is_owed_by_nobody(self, asked: Asked) -> bool:
+        """Whether what an operation spends comes back with its request that was never sent."""
+        return asked.open == 1 and not asked.sent
 
     def ends(self, held: Held, **members: Any) -> None:
         charges = held.reservation.charges
@@ -448,6 +458,11 @@ class OnLoop:
         self.ledger = ledger
         self.runner = runner
 
+    def is_quiet(self) -> bool:
+        """Whether the server has heard everything, and has answered."""
+        assert isinstance(self.ledger, ValkeyLedger)
+        return self.ledger._desk.idle and self.ledger._link._sent is None
+
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.ledger, name)
         if name not in {"reserve", "settle", "release", "balances"}:
@@ -455,7 +470,11 @@ class OnLoop:
 
         async def call(*words: Any) -> Any:
             answer = found(*words)
-            return await answer if isinstance(answer, Awaitable) else answer
+            if isinstance(answer, Awaitable):
+                answer = await answer
+            if name == "release":  # the server says what comes back
+                await eventually(self.is_quiet)
+            return answer
 
         return lambda *words: self.runner.run(call(*words))
 
@@ -464,7 +483,6 @@ class SharedLedgerMachine(LedgerMachine):
     """One gate alone on a server: it owes what every ledger owes, by the server's own time."""
 
     kind = "valkey"
-    keyed = False  # its keys have tests of their own: their spend is the server's
     server: CounterServer
     runs = 0
 
@@ -485,6 +503,14 @@ class SharedLedgerMachine(LedgerMachine):
     def shown(self, charges: tuple[Charge, ...], now: Instant) -> object:
         """Without when it is whole again: another word of the server may move that a little."""
         return [balance.remaining for balance in self.ledger.balances(charges, now)]
+
+    def settles(self, held: Held) -> list[Entry]:
+        """Its own: what another request of the operation took may be another gate's."""
+        return split(held.entries)[0]
+
+    def is_owed_by_nobody(self, asked: Asked) -> bool:
+        """For the same reason an operation that was repeated stays charged."""
+        return not asked.sent and not asked.repeated
 
     def see(self) -> Instant:
         now = system_clock()

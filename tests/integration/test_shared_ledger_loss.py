@@ -367,11 +367,38 @@ def test_an_operation_is_charged_once_through_whichever_gate_it_comes(tmp_path: 
             assert isinstance(unsent, Reservation)
             a.release(unsent)
             await eventually(lambda: counted(server, BUDGET) == 40)
+            assert not a.running._slots  # nothing is remembered of what has ended
+            assert not b.running._slots
             server.kill()
             answer = await a.take(spend(1), once=Once("once/agent|i|a/3", "digest"))
             assert isinstance(answer, Unavailable)
             await a.stop()
             await b.stop()
+
+    run(scenario)
+
+
+def test_what_a_gate_has_leased_is_there_for_its_operations_too(tmp_path: Path) -> None:
+    """Nothing is set aside for a request with a key, which may be a repeat, or where a free call
+    may be left; it gets what is left all the same."""
+
+    async def scenario() -> None:
+        with running(tmp_path / "server") as server:
+            gate = SharingGate(tmp_path / "a", server)
+            await gate.start()
+            for name in ("a", "b"):
+                budget = f"spend/daily/agent|i|{name}"
+                assert isinstance(await gate.take(charge(budget, 1, 100)), Reservation)
+                assert counted(server, budget) == 2  # of which one is a lease
+                rest = charge(budget, 99, 100)
+                if name == "a":
+                    once = Once(f"agent|i|{name}/1", "digest")
+                    assert isinstance(await gate.take(rest, once=once), Reservation)
+                else:
+                    gratis = charge("free/total/catalog|i|b|x", 1, 0)
+                    assert isinstance(await gate.take(gratis, rest), Reservation)
+                assert isinstance(await gate.take(charge(budget, 1, 100)), Shortfall)
+            await gate.stop()
 
     run(scenario)
 

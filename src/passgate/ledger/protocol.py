@@ -120,7 +120,9 @@ class Ledger(Protocol):
         `once`: a request whose operation is remembered takes no spend again, and everything else;
         where the operation was another request there is a conflict. The operation keeps its spend
         until all of its requests have ended and none of them reached the upstream: then it is
-        forgotten. The first one that did settles it; others change nothing.
+        forgotten. The first one that did settles it; others change nothing. Where counters are
+        shared, the request that was charged settles it, and an operation that was repeated stays
+        charged and remembered: what it took may be another gate's.
         """
 
     def settle(self, reservation: Reservation, spent_cents: int | None, now: Instant) -> None:

@@ -409,6 +409,9 @@ class Desk:
             if what in (1, 5) and len(said) == len(slots) + 1:
                 ask.repeated = what == 5
                 self._granted_to(ask, slots, said[1:], boot, server_ms)
+            elif what == 0 and ask.tried < _TRIES and self._let_go_for(ask):
+                ask.tried += 1
+                again.append(ask)
             elif what == 0:
                 charge = ask.charges[slots[said[1]][0]]
                 self._refuse(ask, self._shortfall(ask, charge, said[2], said[3], boot))
@@ -422,6 +425,14 @@ class Desk:
             else:
                 raise Unusable("an answer of an unknown kind")
         self._asks[:0] = again
+
+    def _let_go_for(self, ask: Ask) -> bool:
+        """Gives back what this gate has leased and the server counts against `ask`: whether any."""
+        shares = [self.shares.by_name.get(charge.counter) for charge in ask.charges]
+        spare = [share for share in shares if share is not None and share.spare]
+        for share in spare:
+            self._return(share)
+        return bool(spare)
 
     def _shortfall(
         self, ask: Ask, charge: Charge, used: int, wait_ms: int, boot: float

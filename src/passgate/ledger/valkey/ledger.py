@@ -134,13 +134,16 @@ class ValkeyLedger(EmbeddedLedger):
         reservation.charges = tuple([c for c in charges if not c.counter.startswith(ONCE)])
         super().release(reservation, now)
         reservation.charges = charges
+        name = id(reservation)
+        shares = self._slots.pop(name, ())
 
         def free() -> None:
             if self._copy is not None:
                 self._copy.keep(money)
+            self._slots[name] = shares
             for charge in money:
                 self._give_back(charge, charge.amount, reservation)
-            self._slots.pop(id(reservation), None)
+            del self._slots[name]
 
         self._desk.end(once, False, None if reservation.repeated else free)
         self._link.wake()
