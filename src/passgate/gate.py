@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from passgate.admin.app import make_app
+from passgate.admin.journal import JOURNAL
 from passgate.admin.operations import Reloaded
 from passgate.approvals import Approvals, Book
 from passgate.clock import Clock, system_clock
@@ -193,6 +194,7 @@ class Gate:
         runner = web.AppRunner(
             make_app(Overseer(self), tokens, metrics_token, address.host),
             access_log=None,
+            logger=JOURNAL,
             shutdown_timeout=1,
         )
         await runner.setup()

@@ -105,6 +105,8 @@ class _Admin:
         if request.can_read_body and request.content_type != "application/json":
             # Nor would a page's form be JSON, if one ever came to have a token.
             return _problem(415, "A body must be application/json.")
+        if "Content-Encoding" in request.headers:
+            return _problem(415, "A body must have no content coding.")
         return None
 
     def holder(self, request: web.Request) -> Token | None:
@@ -192,12 +194,13 @@ def _host_is_expected(header: str, configured: str) -> bool:
     Such a page sends its own name; addresses, `localhost` and the configured name are ours.
     """
     name = header.lower()
+    port = ""
     if name.startswith("["):
         name, _, port = name[1:].partition("]")
-        if port.strip(":0123456789"):
-            return False
     elif name.count(":") <= 1:
-        name = name.partition(":")[0]
+        name, _, port = name.partition(":")
+    if port.strip(":0123456789"):
+        return False
     if name in ("localhost", configured):
         return True
     try:

@@ -14,7 +14,7 @@ async def read_object(request: web.Request, members: frozenset[str]) -> dict[str
     """
     try:
         said = strict_json.loads(await request.read())
-    except ValueError:
+    except (ValueError, web.RequestPayloadError):
         raise ValueError("The body must be unambiguous JSON.") from None
     if type(said) is not dict or not said.keys() <= members:
         raise ValueError(f"The body must be an object of {', '.join(sorted(members))}.")

@@ -1,6 +1,7 @@
 """The admin listener of a real process: health, metrics, trust, records, reload."""
 
 import os
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -219,3 +220,23 @@ def test_an_issuer_that_runs_ahead_is_measured(gate: RunningGate) -> None:
     ahead = gate.issuer.mint(now=time.time() + 20)
     assert gate.request("GET", "/v1/search", ahead).status == 200
     assert 15 < counted(gate, "passgate_clock_skew_seconds", issuer=gate.issuer.id) <= 20
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        f"GET /api/trust HTTP/1.1\r\nAuthorization: Bearer {ADMIN_TOKEN}\x00\r\n",
+        f"GET / HTTP/1.1\r\nAuthorization: Bearer {ADMIN_TOKEN}{'a' * 9000}\r\n",
+        f"GET /{ADMIN_TOKEN.replace(' ', '')}\x01 HTTP/1.1\r\n",
+    ],
+)
+def test_what_is_no_http_is_not_put_into_the_journal(gate: RunningGate, head: str) -> None:
+    """The token of a client that makes a mistake stays with it, and nobody fills the disk."""
+    before = gate.output.read_bytes()
+
+    with socket.create_connection(("127.0.0.1", gate.admin_port), 5) as client:
+        client.sendall(head.encode("latin-1") + b"\r\n")
+        assert client.recv(4096).split(b" ")[1] == b"400"
+
+    assert gate.admin("GET", "/livez").status == 200
+    assert gate.output.read_bytes() == before

@@ -318,6 +318,8 @@ class TestHost:
             "2130706433",
             "0x7f000001",
             "localhost@evil.example",
+            "localhost:9901@evil.example",
+            "127.0.0.1:x",
             "",
         ],
     )

@@ -170,3 +170,31 @@ def test_what_cannot_be_lifted_stays() -> None:
         assert (answer.status, "in force" in (await answer.json())["detail"]) == (503, True)
 
     assert serving(work, desk).stopped == [AGENT, other]
+
+
+def test_a_body_is_taken_as_it_came_or_not_at_all() -> None:
+    """A content coding is refused before anything is unpacked, a body that breaks off as well."""
+    order = b'{"kind": "agent", "id": "agent-7"}'
+
+    async def whole() -> None:
+        async with TestServer(make_app(known, TOKENS, None, "127.0.0.1")) as server:
+            for headers, body, status in (
+                (b"Content-Encoding: gzip\r\nContent-Length: 34\r\n", order, b"415"),
+                (b"Content-Encoding: identity\r\nContent-Length: 34\r\n", order, b"415"),
+                (b"Transfer-Encoding: chunked\r\n", b"x\r\n", b"400"),
+            ):
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                writer.write(
+                    b"POST /api/kill HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all\r\n"
+                    b"Content-Type: application/json\r\nConnection: close\r\n" + headers + b"\r\n"
+                )
+                await writer.drain()
+                await asyncio.sleep(0)
+                writer.write(body)
+                answer = await reader.read()
+                writer.close()
+                assert answer.split(b" ")[1] == status, answer
+
+    known = Desk()
+    asyncio.run(whole())
+    assert known.stopped == []
