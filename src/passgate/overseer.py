@@ -280,6 +280,10 @@ class Overseer:
         """Events that the webhook has not taken."""
         return self._gate.approvals.courier.letters()
 
+    async def resend(self, letter: str) -> list[str]:
+        """Send dead letters again; see `Operations`."""
+        return await self._gate.approvals.courier.send_again(letter)
+
     def measurements(self) -> dict[str, Any]:
         """What is read at the moment of a scrape rather than counted along the way."""
         gate = self._gate

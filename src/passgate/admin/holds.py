@@ -9,6 +9,7 @@ from passgate.admin.bodies import read_object
 from passgate.admin.operations import Operations
 from passgate.approvals.desk import NotDecided
 from passgate.approvals.held import STATES
+from passgate.errors import DataError
 
 _STATUSES: Final = {"unknown": 404, "ended": 409, "agent": 403, "storage": 503}
 _MAX_REASON: Final = 1000
@@ -20,6 +21,7 @@ HOLD_ROLES: Final = {
     ("POST", "/api/holds/{id}/approve"): "approver",
     ("POST", "/api/holds/{id}/deny"): "approver",
     ("GET", "/api/letters"): "viewer",
+    ("POST", "/api/letters/{id}/resend"): "approver",
 }
 """Which role each of these routes needs."""
 
@@ -44,6 +46,7 @@ class HoldsApi:
         router.add_post("/api/holds/{id}/approve", self.approve)
         router.add_post("/api/holds/{id}/deny", self.deny)
         router.add_get("/api/letters", self.letters)
+        router.add_post("/api/letters/{id}/resend", self.resend)
 
     async def holds(self, request: web.Request) -> web.Response:
         """Everything that is held or remembered, the newest first; `state` picks some."""
@@ -71,6 +74,18 @@ class HoldsApi:
     async def letters(self, _: web.Request) -> web.Response:
         """Events that the webhook has not taken: what waits, and what is given up."""
         return web.json_response({"letters": self._operations.letters()})
+
+    async def resend(self, request: web.Request) -> web.Response:
+        """Puts a dead letter in line again, or `all` of them."""
+        if request.body_exists:
+            return self._problem(400, "This order has no body.")
+        try:
+            sent = await self._operations.resend(request.match_info["id"])
+        except LookupError as error:
+            return self._problem(404, str(error).capitalize() + ".")
+        except DataError as error:
+            return self._problem(503, f"Nothing is sent again: {error}.")
+        return web.json_response({"resent": sent})
 
     async def _decide(self, request: web.Request, *, approve: bool) -> web.Response:
         try:

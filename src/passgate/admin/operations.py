@@ -88,5 +88,8 @@ class Operations(Measured, Protocol):
     def letters(self) -> list[dict[str, Any]]:
         """Events that the webhook has not taken, the oldest first."""
 
+    async def resend(self, letter: str) -> list[str]:
+        """Send dead letters again, as `Courier.send_again` does and raises."""
+
     async def reload(self) -> Reloaded:
         """Read the configuration again: all of it comes into force, or nothing does."""

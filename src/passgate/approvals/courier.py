@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import aiohttp
+import msgspec
 import structlog
 
 from passgate.approvals.book import Book
@@ -17,6 +18,9 @@ from passgate.errors import DataError
 MOST_WAITING: Final = 1000
 MOST_DEAD: Final = 1000
 MOST_ATTEMPTS: Final = 12
+EVERY_LETTER: Final = "all"
+"""What stands for the id of a letter where all dead ones are meant."""
+
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 300.0
 _TIMEOUT_S: Final = 10.0
@@ -59,7 +63,7 @@ class Courier:
         """What keeps letters from arriving, in one line, or ""."""
         failing = [letter for letter in self._waiting.values() if letter.error]
         if self._dead:
-            return f"{len(self._dead)} events could not be delivered; see GET /api/letters"
+            return f"{len(self._dead)} events could not be delivered; see `passgate holds letters`"
         if failing:
             return f"{len(failing)} events wait for the webhook ({failing[0].error})"
         return ""
@@ -111,6 +115,26 @@ class Courier:
         self._gone += self._too_many_dead()
         if letters:
             self._more.set()
+
+    async def send_again(self, name: str) -> list[str]:
+        """Puts a dead letter in line again, or `all` of them, as far as there is room; their ids.
+
+        Each has all of its attempts once more. Raises LookupError where no dead letter has that
+        name, and DataError where it cannot be put on disk: then they stay dead.
+        """
+        if name != EVERY_LETTER and name not in self._dead:
+            raise LookupError("no dead letter has this id")
+        names = sorted(self._dead) if name == EVERY_LETTER else [name]
+        now = self._clock().wall
+        again = [
+            msgspec.structs.replace(self._dead[each], attempts=0, due_wall=now, dead=False)
+            for each in names[: max(0, MOST_WAITING - len(self._waiting))]
+        ]
+        await self._book.write((), again)
+        # Meanwhile somebody else may have done the same, or newer ones have pushed it out.
+        again = [letter for letter in again if self._dead.pop(letter.id, None) is not None]
+        self.post(again)
+        return [letter.id for letter in again]
 
     async def _run(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""`passgate holds`: shows what waits for a person, and says that person's word."""
+"""`passgate holds`: shows what waits for a person, takes that person's word, resends events."""
 
 import json
 from pathlib import Path
@@ -125,6 +125,56 @@ def deny(
       passgate holds deny appr_01KB3QZ8F4M2W7X9Y0ABCDEFGH --reason "too much"
     """
     _decide(hold, "deny", reason, admin, token, config, as_json)
+
+
+@holds_app.command("letters")
+def letters(
+    admin: AdminOption = None,
+    token: TokenOption = None,
+    config: ConfigOption = None,
+    as_json: _Json = False,
+) -> None:
+    """Lists events that the webhook has not taken.
+
+    What waits is sent by itself; what is dead after twelve attempts is not.
+
+    \b
+    Example:
+      passgate holds letters
+    """
+    found = admin_api(admin, token, config).ask("GET", "/api/letters")["letters"]
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for each in found:
+        state = "dead" if each["dead"] else "waits"
+        parts = [each["id"], state, each["event"], each["hold_id"], f"{each['attempts']} attempts"]
+        typer.echo(_printable("  ".join([*parts, each["error"]]).rstrip()))
+    if not found:
+        typer.echo("every event was taken")
+
+
+@holds_app.command("resend")
+def resend(
+    letter: Annotated[
+        str, typer.Argument(metavar="ID", help="The dead letter, evt_..., or `all`.")
+    ],
+    admin: AdminOption = None,
+    token: TokenOption = None,
+    config: ConfigOption = None,
+    as_json: _Json = False,
+) -> None:
+    """Sends dead events to the webhook again.
+
+    Each has twelve attempts once more. At most a thousand wait at a time.
+
+    \b
+    Example:
+      passgate holds resend all
+    """
+    api = admin_api(admin, token, config)
+    sent = api.ask("POST", f"/api/letters/{_quoted(letter)}/resend")["resent"]
+    typer.echo(json.dumps(sent, indent=2) if as_json else f"{len(sent)} wait to be sent again")
 
 
 def _decide(

@@ -18,7 +18,7 @@ from passgate.admin.operations import Readiness, RecordQuery, Reloaded, Stopped
 from passgate.approvals.desk import NotDecided
 from passgate.core.instant import Instant
 from passgate.core.kills import Kill, check_order
-from passgate.errors import OrderError
+from passgate.errors import DataError, OrderError
 from passgate.record import Record
 from passgate.tally import BOUNDS, Histogram, Tally
 
@@ -108,6 +108,13 @@ class Desk:
         if hold_id in ("unknown", "ended", "agent", "storage"):
             return NotDecided(hold_id, f"It is {hold_id}.")
         return {"id": hold_id, "approve": approve, "approver": approver, "reason": reason}
+
+    async def resend(self, letter: str) -> list[str]:
+        if self.disk_full:
+            raise DataError("holds.db: the disk is full")
+        if letter not in ("all", "evt_1"):
+            raise LookupError("no dead letter has this id")
+        return ["evt_1"]
 
     def letters(self) -> list[dict[str, Any]]:
         return [{"id": "evt_1", "dead": True}]

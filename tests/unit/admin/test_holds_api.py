@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from tests.unit.admin.test_admin_app import Desk
 from tests.unit.admin.test_kills_api import Ask, serving
 
 
@@ -22,6 +23,26 @@ def test_what_is_held_is_listed_and_shown() -> None:
         assert letters == {"letters": [{"id": "evt_1", "dead": True}]}
 
     serving(work)
+
+
+def test_dead_letters_are_sent_again_by_whoever_may_decide() -> None:
+    """By its id or all of them; never by a viewer, and nothing that is not dead."""
+
+    async def work(ask: Ask) -> None:
+        for name in ("evt_1", "all"):
+            answer = await ask("approve", "POST", f"/api/letters/{name}/resend")
+            assert await answer.json() == {"resent": ["evt_1"]}
+        assert (await ask("see", "POST", "/api/letters/all/resend")).status == 403
+        assert (await ask("nobody", "POST", "/api/letters/all/resend")).status == 401
+        assert (await ask("approve", "POST", "/api/letters/evt_9/resend")).status == 404
+        assert (await ask("approve", "POST", "/api/letters/all/resend", {"a": 1})).status == 400
+
+    serving(work)
+
+    async def full(ask: Ask) -> None:
+        assert (await ask("approve", "POST", "/api/letters/all/resend")).status == 503
+
+    serving(full, Desk(disk_full=True))
 
 
 def test_a_decision_carries_the_name_of_whoever_makes_it() -> None:

@@ -14,6 +14,7 @@ from tests.support.house import House, body_of, inside
 from passgate.approvals import Book, Courier, WebhookSettings
 from passgate.approvals.held import Held
 from passgate.approvals.letters import Letter, signature, verify_signature
+from passgate.errors import DataError
 from passgate.testing import FakeUpstream, ManualClock, Reply
 
 SECRET = b"a secret of some length"
@@ -153,7 +154,7 @@ class TestCourier:
                     clock.advance(0.02)
                 (dead,) = courier.letters()
                 assert (dead["dead"], dead["attempts"]) == (True, 12)
-                assert "GET /api/letters" in courier.trouble
+                assert "passgate holds letters" in courier.trouble
                 await book.write()  # behind the courier's own
 
             carrying(tmp_path, f"http://127.0.0.1:{hook.port}/in", work)
@@ -186,6 +187,58 @@ class TestCourier:
                 "evt_0001",
                 "evt_0002",
             ]
+
+    def test_dead_letters_are_sent_again_when_somebody_says_so(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One or all, with every attempt anew, on disk first, and no more than may wait."""
+        monkeypatch.setattr("passgate.approvals.courier.MOST_WAITING", 2)
+        with FakeUpstream(Reply(200)) as hook:
+
+            async def work(courier: Courier, clock: ManualClock, book: Book) -> None:
+                webhook = courier.webhook
+                courier.adopt(None)
+                for number in range(1, 5):
+                    dead = letter(number)
+                    dead.dead, dead.attempts, dead.error = True, 12, "no"
+                    await post(courier, book, dead)
+                for unknown in ("evt_0009", "appr_1", ""):
+                    with pytest.raises(LookupError):
+                        await courier.send_again(unknown)
+                assert await courier.send_again("evt_0003") == ["evt_0003"]
+                (waiting,) = courier._waiting.values()
+                assert (waiting.attempts, waiting.due_wall) == (0, clock.wall)
+                with pytest.raises(LookupError):
+                    await courier.send_again("evt_0003")
+                assert await courier.send_again("all") == ["evt_0001"]
+                assert await courier.send_again("all") == []
+                courier.adopt(webhook)
+                await eventually(lambda: not courier._waiting)
+                assert await courier.send_again("all") == ["evt_0002", "evt_0004"]
+                await eventually(lambda: not courier.letters())
+                assert await courier.send_again("all") == []
+
+            carrying(tmp_path, f"http://127.0.0.1:{hook.port}/", work)
+            assert [seen.header("Passgate-Delivery") for seen in hook.seen] == [
+                "evt_0001",
+                "evt_0003",
+                "evt_0002",
+                "evt_0004",
+            ]
+
+    def test_what_cannot_be_put_on_disk_stays_dead(self, tmp_path: Path) -> None:
+        """Else it would be dead again after a restart, and nobody would know."""
+
+        async def work(courier: Courier, clock: ManualClock, book: Book) -> None:
+            dead = letter()
+            dead.dead = True
+            await post(courier, book, dead)
+            await book.close()
+            with pytest.raises(DataError):
+                await courier.send_again("all")
+            assert [each["dead"] for each in courier.letters()] == [True]
+
+        carrying(tmp_path, "http://127.0.0.1:9/", work)
 
     def test_without_a_webhook_letters_wait_for_one(self, tmp_path: Path) -> None:
         """A reload that takes it away loses nothing; the next one has it delivered at once."""

@@ -84,6 +84,32 @@ def test_a_decision_is_one_order(word: str) -> None:
     assert json.loads(out) == decided
 
 
+def test_letters_that_nobody_took_are_shown_and_sent_again() -> None:
+    """A line each, with what is wrong; `resend` is one order."""
+    letter = {
+        "id": "evt_1",
+        "event": "hold.opened",
+        "hold_id": "appr_1",
+        "at": 1,
+        "attempts": 12,
+        "error": "the webhook answered 500",
+        "dead": True,
+    }
+    waits = {**letter, "id": "evt_2", "attempts": 0, "error": "", "dead": False}
+    code, out, _, seen = holds({"letters": [letter, waits]}, "letters")
+    assert (code, seen.target) == (0, "/api/letters")
+    assert out == (
+        "evt_1  dead  hold.opened  appr_1  12 attempts  the webhook answered 500\n"
+        "evt_2  waits  hold.opened  appr_1  0 attempts\n"
+    )
+    assert holds({"letters": []}, "letters")[1] == "every event was taken\n"
+    assert json.loads(holds({"letters": [letter]}, "letters", "--json")[1]) == [letter]
+    code, out, _, seen = holds({"resent": ["evt_1"]}, "resend", "all")
+    assert (code, out) == (0, "1 wait to be sent again\n")
+    assert (seen.method, seen.target, seen.body) == ("POST", "/api/letters/all/resend", b"")
+    assert json.loads(holds({"resent": ["evt_1"]}, "resend", "a/b", "--json")[1]) == ["evt_1"]
+
+
 def test_whoever_was_too_late_hears_it() -> None:
     """Exit 1, and the gate's own sentence."""
     code, out, err, _ = holds({"detail": "The hold is denied."}, "approve", "appr_1", status=409)
