@@ -13,9 +13,10 @@ from passgate.admin.app import make_app
 from passgate.admin.journal import JOURNAL
 from passgate.admin.operations import Reloaded
 from passgate.approvals import Approvals, Book
+from passgate.catalog import NO_VERSIONS
 from passgate.clock import Clock, system_clock
 from passgate.config import Config, LoadedConfig, load_config, needs_restart
-from passgate.errors import ConfigError, PassgateError
+from passgate.errors import ConfigError, DataError, PassgateError, SourceError
 from passgate.ledger import LEDGERS, Premises
 from passgate.ledger.protocol import StandingLedger
 from passgate.log import FloodGate, GateKey, Log, open_gate_key, open_log, read_lines
@@ -30,14 +31,17 @@ from passgate.settings import (
     admin_tokens,
     approval_settings,
     awaited_files,
+    find_bundle,
     issuer_settings,
     ledger_settings,
     log_settings,
     make_world,
     proxy_settings,
     read_offer,
+    trust_store,
     watched_files,
 )
+from passgate.sync.bundle import Imported
 from passgate.sync.keeper import Keeper, TrustChange
 from passgate.sync.kill_store import KillStore
 from passgate.sync.kill_switch import KillSwitch
@@ -79,6 +83,9 @@ class Gate:
         self.serving = False
         self._troubles: dict[str, str] = {}
         self._files = Watch(watched_files(self.config))
+        # Looked at before it is read, so that no later one is missed.
+        self._bundle_file = Watch([trust_store(self.config).bundle_file])
+        self.bundle_error = ""
         self.offer = Offer()
         self.loaded_at = self.committed_at = clock()
         self.admin_addresses: list[str] = []
@@ -103,7 +110,8 @@ class Gate:
             ) from error
         key = self._key = open_gate_key(data_dir)
         # Before anything is opened: a catalog that was tampered with ends the start here.
-        offer = await asyncio.to_thread(read_offer, config, key)
+        imported = await asyncio.to_thread(find_bundle, config, self.clock())
+        offer = await asyncio.to_thread(read_offer, config, key, NO_VERSIONS, imported)
         world = await asyncio.to_thread(make_world, config, offer.versions, key)
         for warning in offer.warnings:
             _logger.warning("catalog", warning=warning)
@@ -142,6 +150,14 @@ class Gate:
         self.keeper.on_change(self._trust_changed)
         rooms.push_async_callback(self.keeper.close)
         await self.keeper.start()
+        if imported is not None:
+            try:
+                await self.keeper.adopt(imported)
+            except SourceError as error:
+                raise DataError(
+                    f"{trust_store(config).bundle_file}: {error}; import another bundle, or remove "
+                    "the file to go on without one"
+                ) from None
 
         self.approvals = Approvals(
             Book(data_dir / "holds.db"),
@@ -257,7 +273,7 @@ class Gate:
     def _follow(self, config: Config, offer: Offer) -> None:
         """Takes note of what is published, and watches what would make it another."""
         self.offer = offer
-        self._files.follow(watched_files(config), awaited_files(config, offer.versions))
+        self._files.follow(watched_files(config), awaited_files(config, offer.own))
 
     def _read_anew(self) -> tuple[LoadedConfig, Offer, World]:
         """The configuration as it is on disk now, what is published, and what they make."""
@@ -265,8 +281,34 @@ class Gate:
         fixed = needs_restart(self.config, loaded.config)
         if fixed:
             raise ConfigError([f"{key} cannot change while the gate runs" for key in fixed])
-        offer = read_offer(loaded.config, self._key, self.offer.versions)
-        return loaded, offer, make_world(loaded.config, offer.versions, self._key)
+        return loaded, *self._offered(loaded.config, self.keeper.bundle)
+
+    def _offered(self, config: Config, imported: Imported | None) -> tuple[Offer, World]:
+        offer = read_offer(config, self._key, self.offer.own, imported)
+        return offer, make_world(config, offer.versions, self._key)
+
+    async def _take_bundle(self) -> None:
+        """Has the trust bundle in force that was put in place: all of it, or nothing."""
+        async with self._reloading:
+            try:
+                imported = await asyncio.to_thread(find_bundle, self.config, self.clock())
+                if imported is None:
+                    return
+                offer, self._coming = await asyncio.to_thread(self._offered, self.config, imported)
+                taken = await self.keeper.adopt(imported)
+            except PassgateError as error:
+                self.bundle_error = str(error)
+                return
+            finally:
+                self._coming = None
+            self.bundle_error = ""
+            self._follow(self.config, offer)
+            _logger.info(
+                "bundle_taken",
+                version=imported.bundle.version,
+                parts=[f"{part.issuer} {part.kind}" for part in taken],
+                warnings=offer.warnings,
+            )
 
     async def _adopt(self, config: Config, world: World) -> None:
         """Gives data plane, keeper and enforcer what is new to them; either all take it or none."""
@@ -297,6 +339,8 @@ class Gate:
             self._tell_troubles()
             if self._files.changed():
                 await self.reload()
+            if self._bundle_file.changed():
+                await self._take_bundle()
 
     def _tell_troubles(self) -> None:
         """Puts into the journal what has begun or ceased to fail since the last look."""
@@ -305,6 +349,7 @@ class Gate:
         now["log"] = "" if log.healthy else log.error
         now["ledger"] = self.ledger.trouble
         now["holds"] = self.approvals.trouble
+        now["trust bundle"] = self.bundle_error
         now["webhook"] = self.approvals.courier.trouble
         shared = self.ledger.shared
         if shared is not None:
@@ -329,9 +374,10 @@ class Gate:
     def _trust_changed(self, change: TrustChange) -> None:
         if change.what == "kills":
             return  # put on record with who and why
-        if self._coming is not None and change.what == "issuers":
+        if self._coming is not None and change.what in ("issuers", "bundle"):
             # In the same turn of the loop: no request meets the new issuers under the old policy.
             self.enforcer.world = self._coming
+        self.log.note_bundle(change.after.bundle)
         self.log.append_event(
             "trust", {"issuer": change.issuer, "what": change.what, "version": change.after.version}
         )

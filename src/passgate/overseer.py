@@ -1,6 +1,7 @@
 """Overseer: a running gate as its operator sees it, through the admin listener."""
 
 import asyncio
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,7 @@ class Overseer:
                 }
             )
         rows.append(_switch(gate.keeper.trust.kills))
+        rows += self._bundle(now)
         rows += [
             {
                 "name": f"certificate of {use}",
@@ -119,6 +121,7 @@ class Overseer:
             stale = row["age_s"] is None or row["age_s"] > self._max_stale_s(
                 row["issuer"], row["kind"]
             )
+            stale = stale or (row["age_s"] or 0) > (row["max_age_s"] or inf)
             expired = row["expires_at"] is not None and row["expires_at"] <= now.wall
             ok = not (stale or expired)
             rows.append({"name": f"{row['issuer']} {row['kind']}", "ok": ok, **row})
@@ -127,6 +130,23 @@ class Overseer:
         # One issuer whose sources are away must not take the others' agents away with it.
         served = loaded and (not stale_issuers or not all(stale_issuers.values()))
         return Readiness(gate.serving and log.healthy and served, tuple(rows))
+
+    def _bundle(self, now: Instant) -> list[dict[str, Any]]:
+        """The row of the trust bundle; one that could not be taken makes nothing unready."""
+        imported, error = self._gate.keeper.bundle, self._gate.bundle_error
+        if imported is None:
+            return [{"name": "trust bundle", "ok": True, "warning": error}] if error else []
+        bundle = imported.bundle
+        return [
+            {
+                "name": "trust bundle",
+                "ok": True,
+                "version": bundle.version,
+                "exported_by": bundle.iss,
+                "age_s": max(0, int(now.wall - bundle.iat)),
+                "warning": error,
+            }
+        ]
 
     def _shared_ledger(self, now: Instant) -> list[dict[str, Any]]:
         """The row of the server that counters are shared on, where there is one.
@@ -322,6 +342,7 @@ class Overseer:
                 (issuer,): round(gate.tally.lead_of(issuer, now), 3)
                 for issuer in gate.keeper.trust.issuers
             },
+            "passgate_trust_bundle_version": gate.keeper.trust.bundle,
             "passgate_kills": _by_kind(gate.keeper.trust.kills),
             **self._ledger_measurements(),
             "passgate_holds": {(state,): count for state, count in gate.approvals.counts().items()},

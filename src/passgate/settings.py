@@ -1,5 +1,6 @@
 """From the configuration to what each room is told; the only place that knows both sides."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,16 @@ from passgate.catalog import (
     Versions,
     differences,
     fill_shelf,
+    with_passed_on,
 )
+from passgate.clock import system_clock
 from passgate.config import Config, build_issuers, build_policy
 from passgate.config.model import Address, Source
 from passgate.core.client_address import TrustedProxies
+from passgate.core.instant import Instant
+from passgate.core.jwks import parse_jwks
+from passgate.core.keys import PublicKey
+from passgate.errors import DataError
 from passgate.ledger.valkey.settings import OnLoss, ServerTls, SharedSettings
 from passgate.log import GateKey, LogSettings, find_gate_key
 from passgate.proxy.refusals import Surface
@@ -29,7 +36,9 @@ from passgate.proxy.settings import (
     UpstreamTls,
 )
 from passgate.proxy.world import World
+from passgate.sync.bundle import Imported, read_bundle
 from passgate.sync.settings import IssuerSettings, Location
+from passgate.sync.store import TrustStore
 from passgate.watch import stamps
 
 
@@ -82,24 +91,71 @@ class Offer:
 
     versions: Versions = NO_VERSIONS
     warnings: tuple[str, ...] = ()
+    own: Versions = NO_VERSIONS
 
 
-def read_offer(config: Config, key: GateKey | None, known: Versions = NO_VERSIONS) -> Offer:
-    """What is published; versions that are `known` are taken over.
+def read_offer(
+    config: Config,
+    key: GateKey | None,
+    known: Versions = NO_VERSIONS,
+    imported: Imported | None = None,
+) -> Offer:
+    """What is published; versions of its own that are `known` are taken over.
 
-    Raises `DataError` for whatever is not as the gate of this `key` published it.
+    Where `imported` has versions of this gate's catalog, they count as published here: as many as
+    there are more of. Raises `DataError` for whatever is not as the gate of this `key`, or who
+    signed the bundle, published it, and for two catalogs that differ.
     """
-    versions = catalog_store(config).read(None if key is None else key.public_key, known)
-    return Offer(versions, _doubts(config, versions))
+    own = catalog_store(config).read(None if key is None else key.public_key, known)
+    versions, gate_id = own, config.gate.id
+    for part in () if imported is None else imported.bundle.catalogs:
+        if imported is not None and part.gate_id == gate_id:
+            versions = with_passed_on(own, part.versions, gate_id, imported.signer)
+    return Offer(versions, _doubts(config, versions), own)
 
 
-def find_offer(config: Config) -> Offer:
+def find_offer(config: Config, imported: Imported | None = None) -> Offer:
     """What is published, for a command that is not the gate: nothing is made, not even a key.
+
+    The trust bundle in place counts where none is given.
 
     Raises `KeyFileError` and `DataError` as the start of the gate would.
     """
+    if imported is None:
+        imported = find_bundle(config, system_clock())
     published = catalog_store(config).count() > 0
-    return read_offer(config, find_gate_key(config.gate.data_dir) if published else None)
+    key = find_gate_key(config.gate.data_dir) if published else None
+    return read_offer(config, key, NO_VERSIONS, imported)
+
+
+def trust_store(config: Config) -> TrustStore:
+    """Where last good copies are, and the trust bundle in force."""
+    return TrustStore(config.gate.data_dir / "trust")
+
+
+def bundle_keys(config: Config) -> dict[str, PublicKey]:
+    """The keys of those whose trust bundles are taken."""
+    source = config.trust.bundle_keys
+    return {} if source is None else parse_jwks(json.dumps(source.document).encode())
+
+
+def find_bundle(config: Config, now: Instant) -> Imported | None:
+    """The trust bundle that was put in place for this gate, verified anew; None without one.
+
+    Raises `DataError` for one that is damaged, or of nobody who is trusted with it.
+    """
+    store = trust_store(config)
+    found = store.load_bundle(now)
+    if found is None:
+        return None
+    try:
+        bundle, signer = read_bundle(found[0], bundle_keys(config))
+    except ValueError as error:
+        raise DataError(
+            f"{store.bundle_file}: {error}; import another bundle, name its signer in "
+            "trust.bundle_keys, or remove the file to go on without one"
+        ) from None
+    return Imported(bundle, signer, found[1])
 
 
 def _doubts(config: Config, versions: Versions) -> tuple[str, ...]:
@@ -295,4 +351,4 @@ def _location(source: Source) -> Location:
     if source.kind == "inline":
         assert source.document is not None
         return source.document
-    return f"file:{source.location}" if source.kind == "file" else source.location
+    return str(source)

@@ -49,6 +49,8 @@ METRICS = (
               "afterwards."),
     MetricRow("passgate_trust_age_seconds", "gauge", ("issuer", "kind"),
               "Seconds since an issuer's keys or revocations were last read or confirmed."),
+    MetricRow("passgate_trust_bundle_version", "gauge", (),
+              "The version of the trust bundle in force; 0 without one."),
     MetricRow("passgate_sync_failures_total", "counter", ("issuer", "kind"),
               "Reads of a trust source that failed."),
     MetricRow("passgate_unknown_kid_total", "counter", ("issuer",),

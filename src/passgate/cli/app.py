@@ -20,6 +20,7 @@ from passgate.cli.issuer import issuer_app
 from passgate.cli.kill import kill, unkill
 from passgate.cli.revoke import revoke
 from passgate.cli.serve import serve
+from passgate.cli.trust import trust_app
 from passgate.cli.verify import verify
 
 app = typer.Typer(
@@ -66,6 +67,7 @@ app.add_typer(authority_app, name="authority")
 app.command()(inspect)
 app.command()(verify)
 app.command()(explain)
+app.add_typer(trust_app, name="trust")
 app.add_typer(audit_app, name="audit")
 app.command()(kill)
 app.command()(unkill)

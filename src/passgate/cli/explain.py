@@ -105,7 +105,7 @@ def _explain(
 ) -> "Explanation":
     import asyncio
 
-    from passgate.cli.judging import kills_of_gate
+    from passgate.cli.judging import kills_of_gate, take_bundle
     from passgate.clock import system_clock
     from passgate.core.decision import Plan
     from passgate.core.explanation import CHECKS, Checked, Explanation, explain
@@ -123,6 +123,7 @@ def _explain(
     request.body = body
     keeper = Keeper(issuer_settings(config), None, kills=kills_of_gate(config))
     asyncio.run(keeper.read_once())
+    take_bundle(keeper, config)
     for status in keeper.status():
         if status["error"]:
             note(f"warning: {status['issuer']} {status['kind']}: {status['error']}")

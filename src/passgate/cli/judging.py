@@ -24,7 +24,7 @@ from passgate.core.verification import (
     verify,
 )
 from passgate.errors import DataError, SourceError
-from passgate.settings import issuer_settings
+from passgate.settings import find_bundle, issuer_settings
 from passgate.sync.keeper import Keeper
 from passgate.sync.kill_store import KillStore
 
@@ -84,11 +84,22 @@ def judge_by_config(token: str, path: Path, action: str | None) -> Passport | Re
         kills=kills_of_gate(config),
     )
     asyncio.run(keeper.read_once())
+    take_bundle(keeper, config)
     judged = _judge(token, config, keeper.trust, acceptance, action)
     if isinstance(judged, Refusal) and judged.code == "trust_stale":
         errors = [row["error"] for row in keeper.status() if row["error"]]
         raise SourceError(errors[0] if errors else f"trust_stale: {judged.detail}")
     return judged
+
+
+def take_bundle(keeper: Keeper, config: Config) -> None:
+    """Has `keeper` know what the trust bundle in place tells; says so where that cannot be told."""
+    try:
+        imported = find_bundle(config, system_clock())
+        if imported is not None:
+            asyncio.run(keeper.adopt(imported))
+    except (DataError, SourceError) as error:
+        note(f"warning: {error}")
 
 
 def kills_of_gate(config: Config) -> Kills:

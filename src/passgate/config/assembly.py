@@ -24,6 +24,7 @@ from passgate.config.model import (
     ListenTlsConfig,
     PassportConfig,
     RouteConfig,
+    TrustConfig,
     UpstreamConfig,
     UpstreamHealthConfig,
     UpstreamTlsConfig,
@@ -90,6 +91,7 @@ def assemble(tree: Tree, file: Path, lines: dict[str, int], catalog: CatalogFile
             max_lifetime_s=passport["max_lifetime"],
         ),
         issuers=tuple(_issuer(entry) for entry in tree["issuers"]),
+        trust=TrustConfig(bundle_keys=tree["trust"]["bundle_keys"]),
         actions=ActionsConfig(
             default=tree["actions"]["default"],
             routes=tuple(

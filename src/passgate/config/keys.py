@@ -42,6 +42,7 @@ from passgate.config.places import (
     AN_ORIGIN,
     AN_UPSTREAM,
     AN_UPSTREAM_OR_NULL,
+    KEYS_OR_NULL,
 )
 from passgate.config.route_values import (
     A_COST,
@@ -419,7 +420,8 @@ KEYS: Final[tuple[Key, ...]] = (
         "issuers[].keys",
         A_KEY_SOURCE,
         COMPULSORY,
-        "Its public keys: a URL, file:PATH, oidc:URL, did:web:HOST, or a JWK set written here.",
+        "Its public keys: a URL, file:PATH, bundle, oidc:URL, did:web:HOST, or a JWK set written "
+        "here.",
     ),
     Key(
         "issuers[].keys_origin",
@@ -431,7 +433,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "issuers[].revocations",
         or_null(A_SOURCE),
         None,
-        "Its revocation list: a URL or file:PATH; compulsory in profiles L2 and L3.",
+        "Its revocation list: a URL, file:PATH or bundle; compulsory in profiles L2 and L3.",
     ),
     Key(
         "issuers[].revocations_push",
@@ -522,6 +524,15 @@ KEYS: Final[tuple[Key, ...]] = (
         A_BOOL,
         False,
         "Allow http:// sources beyond this machine; whoever is on the way can then forge them.",
+    ),
+    Key("trust", A_SECTION, {}, "Whose trust bundles are taken."),
+    Key(
+        "trust.bundle_keys",
+        KEYS_OR_NULL,
+        None,
+        "The keys of the gates that export trust bundles for this one: file:PATH of a JWKS, or one "
+        "written here.",
+        restart=True,
     ),
     Key(
         "allow_self_issued",

@@ -75,6 +75,8 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     # What is effective shows where a secret is read, not whether it is another one now.
     if old.admin != new.admin and not any(path.startswith("admin.") for path in changed):
         changed.append("admin.token")
+    if old.trust != new.trust and "trust.bundle_keys" not in changed:
+        changed.append("trust.bundle_keys")
     if old.ledger != new.ledger and not any(path.startswith("ledger.") for path in changed):
         changed.append("ledger.password")
     return changed

@@ -67,10 +67,10 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where something about an issuer is learnt: `url`, `file`, `inline`, `oidc` or `did`.
+    """Where an issuer is learnt about: `url`, `file`, `inline`, `bundle`, `oidc` or `did`.
 
     `location` is the URL, the absolute path, or what stood there with its scheme; `document` is
-    what stood inline (a JWK set).
+    what stood inline (a JWK set), or in a file that is read with the configuration.
     """
 
     kind: str
@@ -78,7 +78,7 @@ class Source:
     document: Mapping[str, Any] | None = None
 
     def __str__(self) -> str:
-        return f"file:{self.location}" if self.kind == "file" else self.location or "inline"
+        return f"file:{self.location}" if self.kind == "file" else self.location or self.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +213,13 @@ class IssuerConfig:
     insecure_http: bool
     assurance: tuple[int, int, int]
     catch_all: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrustConfig:
+    """Section `trust`. `bundle_keys` has its document with it, also where it is a file's."""
+
+    bundle_keys: Source | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +405,7 @@ class Config:
     upstream: UpstreamConfig
     passport: PassportConfig
     issuers: tuple[IssuerConfig, ...]
+    trust: TrustConfig
     actions: ActionsConfig
     catalog: CatalogConfig
     anonymous: AnonymousConfig

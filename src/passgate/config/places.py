@@ -179,6 +179,8 @@ def _parse_secret(value: Any, at: At) -> Any:
 def _parse_source(value: Any, at: At) -> Any:
     if not isinstance(value, str):
         return BAD
+    if value == "bundle":
+        return Source("bundle")
     if value.startswith("file:"):
         path = _parse_file(value.removeprefix("file:"), at)
         return Source("file", str(path))
@@ -280,7 +282,24 @@ class KeySourceKind(ScalarKind):
         return Source("inline", document=document)
 
     def show(self, value: Any) -> Any:
+        if value is None:
+            return None
         return value.document if value.kind == "inline" else str(value)
+
+
+def _parse_key_file(value: Any, at: At) -> Any:
+    if not isinstance(value, str) or not value.startswith("file:"):
+        return BAD
+    path = _parse_file(value.removeprefix("file:"), at)
+    try:
+        raw = path.read_bytes()
+        # Read here, so that what is wrong with it is told with every other problem.
+        parse_jwks(raw)
+    except OSError as error:
+        raise ValueError(f"names a file that cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"names a file that is not usable: {error}") from None
+    return Source("file", str(path), json.loads(raw))
 
 
 class UpstreamKind(ScalarKind):
@@ -333,14 +352,20 @@ A_SECRET: Final = ScalarKind(
     str,
     private=True,
 )
-A_SOURCE: Final = ScalarKind("https://... or file:PATH", _STRING, _parse_source, str)
+A_SOURCE: Final = ScalarKind("https://..., file:PATH or bundle", _STRING, _parse_source, str)
 A_KEY_SOURCE: Final[Kind] = KeySourceKind(
-    "https://..., file:PATH, oidc:https://..., did:web:... or a JWK set",
+    "https://..., file:PATH, bundle, oidc:https://..., did:web:... or a JWK set",
     {"anyOf": [_STRING, {"type": "object", "required": ["keys"]}]},
     _parse_key_source,
     str,
 )
 AN_ORIGIN: Final = ScalarKind("an origin such as https://host", _STRING, _parse_origin, str)
+KEYS_OR_NULL: Final[Kind] = KeySourceKind(
+    "file:PATH or a JWK set",
+    {"anyOf": [_STRING, {"type": "object", "required": ["keys"]}, {"type": "null"}]},
+    lambda value, at: None if value is None else _parse_key_file(value, at),
+    str,
+)
 A_HEADER: Final = text("a header name", r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 A_PREFIX: Final = text(
     "a path such as /.well-known/passgate, without a final slash",

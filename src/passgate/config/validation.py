@@ -70,6 +70,10 @@ def _issuers(found: Findings) -> None:
             if source in (None, BAD):
                 continue
             if not isinstance(source, str) and source.kind not in ("url", "oidc"):
+                if source.kind == "bundle" and found.get("trust", "bundle_keys") is None:
+                    found.problem(
+                        f"{path}.{key}", "is bundle, and trust.bundle_keys says of no gate whose"
+                    )
                 continue
             location = source if isinstance(source, str) else source.location
             parts = split_url(location.removeprefix("oidc:"))

@@ -111,6 +111,31 @@ class Follower(ABC, Generic[Learnt]):
     def recall(self, copy: Copy) -> Learnt | None:
         """What the last good `copy` teaches; None if it does not count, `ValueError` if damaged."""
 
+    @abstractmethod
+    def reread(self, copy: Copy) -> Learnt:
+        """What `copy` teaches, which somebody has accepted; `ValueError` if it is damaged."""
+
+    def outruns(self, copy: Copy, now: Instant) -> bool:
+        """Whether `copy` is newer than what is in force.
+
+        Raises `ValueError` where it is, and may not follow all the same.
+        """
+        return self.value is None or now.age_of(copy.read_at) < now.age_of(self.value.read_at)
+
+    def take(self, value: Learnt, copy: Copy) -> None:
+        """Has `value` in force, which a trust bundle teaches; nobody is told.
+
+        It is not kept as a last good copy: the bundle is, and counts as long as its signer does.
+        """
+        known = self.memory
+        highest = [iat for iat in (known.highest_iat, copy.highest_iat) if iat is not None]
+        self.value = value
+        self.memory = Memory(
+            copy.source, _digest(copy.body), None, max(highest, default=None), copy.signed_by
+        )
+        self._saved = False
+        self.attempted.set()
+
     async def restore(self) -> None:
         """Takes up the last good copy. Raises `DataError` for one that is damaged."""
         if self._store is None or self.value is not None:

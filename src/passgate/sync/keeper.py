@@ -5,9 +5,10 @@ Requests read `trust` and never wait; one source that fails blocks no other.
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypedDict
 
@@ -15,12 +16,13 @@ from passgate.clock import Clock, system_clock
 from passgate.core.kills import NO_KILLS, Kills
 from passgate.core.trust import NO_TRUST, Trust
 from passgate.errors import SourceError
+from passgate.sync.bundle import Imported, Part
 from passgate.sync.follower import Follower, Rhythm, Wait
 from passgate.sync.learning import KeysFollower, ListFollower
 from passgate.sync.push import PushFollower
 from passgate.sync.settings import IssuerSettings, Location
-from passgate.sync.sources import Kind, open_source
-from passgate.sync.store import TrustStore
+from passgate.sync.sources import BUNDLE, NOT_IN_A_BUNDLE, BundleSource, Kind, open_source
+from passgate.sync.store import Copy, TrustStore
 
 _UNKNOWN_KIDS: Final = 1024
 _Runner: TypeAlias = "Follower[Any] | PushFollower"
@@ -32,6 +34,8 @@ class SourceStatus(TypedDict):
     `age_s` is None until it was read once; `error` is "" or one line; `failures` counts since the
     last success, `failures_total` and `unknown_kids` since the start; `expires_at` is Unix time.
     `push` is how the stream stands by which the issuer adds to its list, None without one.
+    `from_bundle` says that what is in force came in a trust bundle; older than `max_age_s`, which
+    the bundle set, it no longer counts.
     """
 
     issuer: str
@@ -46,13 +50,16 @@ class SourceStatus(TypedDict):
     unknown_kids: int
     expires_at: float | None
     push: dict[str, Any] | None
+    from_bundle: bool
+    max_age_s: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class TrustChange:
     """Something other than an age differs: `what` is `keys` or `revocations` of `issuer`.
 
-    A reload is `what` = `issuers`, and a turn of the kill switch `kills`, both with `issuer` "".
+    A reload is `what` = `issuers`, a turn of the kill switch `kills`, and a trust bundle `bundle`,
+    all with `issuer` "".
     """
 
     issuer: str
@@ -85,6 +92,16 @@ class _Followed:
         return (self.keys,) if self.revocations is None else (self.keys, self.revocations)
 
 
+@dataclass(frozen=True, slots=True)
+class _Offered:
+    """One part of a trust bundle, what it teaches, and whom."""
+
+    part: Part
+    copy: Copy
+    value: Any
+    follower: Follower[Any]
+
+
 class Keeper:
     """Learns from the sources of `issuers`, and keeps `trust`.
 
@@ -110,6 +127,7 @@ class Keeper:
         self._tasks: dict[_Runner, asyncio.Task[None]] = {}
         self._reconfiguring = asyncio.Lock()
         self._followed: dict[str, _Followed] = {}
+        self._bundle: Imported | None = None
         self._followed = self._open(issuers)
         self._compose()
 
@@ -131,8 +149,72 @@ class Keeper:
         """
         for followed in self._followed.values():
             for follower in followed.followers:
+                await follower.restore()
                 await follower.attempt()
         await self.close()
+
+    async def recall(self) -> None:
+        """Takes up the last good copies alone, for commands; `DataError` for a damaged one."""
+        for followed in self._followed.values():
+            for follower in followed.followers:
+                await follower.restore()
+
+    async def adopt(self, imported: Imported) -> list[Part]:
+        """Takes whatever a trust bundle has that is newer, in one step, and says what that is.
+
+        Parts about issuers or kinds that are not followed here are not looked at. Raises
+        `SourceError` where a part is damaged or may not follow, or the bundle is older than the one
+        in force; then everything is as it was.
+        """
+        async with self._reconfiguring:
+            in_force = self._bundle
+            if in_force is not None and imported.bundle.version < in_force.bundle.version:
+                raise SourceError(
+                    f"the bundle is of version {imported.bundle.version}, which is older than"
+                    f" version {in_force.bundle.version} in force"
+                )
+            newer = await self._take_parts(imported, self._followed)
+            before = self.trust
+            for each in newer:
+                followed = self._followed[each.part.issuer]
+                if each.follower is followed.keys:
+                    followed.unknown.clear()
+                    if followed.revocations is not None:
+                        followed.revocations.hasten()
+            self._bundle = imported
+            self._compose()
+            self._tell(TrustChange("", "bundle", before, self.trust))
+            return [each.part for each in newer]
+
+    def copies(self) -> list[Copy]:
+        """The last good copy of every source that is followed, as it is on disk.
+
+        Raises `SourceError` for one that there is none of, and `DataError` for a damaged one.
+        """
+        now, found = self._rhythm.clock(), []
+        for issuer, followed in self._followed.items():
+            for follower in followed.followers:
+                if _given(follower):
+                    raise SourceError(
+                        f"the {follower.kind} of {issuer} come from a trust bundle themselves:"
+                        " pass that one on"
+                    )
+                store = self._store
+                copy = None if store is None else store.load(issuer, follower.kind, now)
+                if copy is None or (
+                    follower.kind == "keys" and copy.source != follower.source.name
+                ):
+                    raise SourceError(
+                        f"nothing was read from {follower.source.name} yet, the {follower.kind} of"
+                        f" {issuer}: start the gate, or use --fresh"
+                    )
+                found.append(copy)
+        return found
+
+    @property
+    def bundle(self) -> Imported | None:
+        """The trust bundle in force."""
+        return self._bundle
 
     async def reconfigure(self, issuers: Iterable[IssuerSettings]) -> None:
         """Follows `issuers` instead, keeping what is unchanged; `trust` changes in one step.
@@ -142,9 +224,14 @@ class Keeper:
         """
         async with self._reconfiguring:
             followed = self._open(issuers)
-            fresh = [entry for entry in followed.values() if entry.keys not in self._tasks]
+            known = {entry.keys for entry in self._followed.values()}
+            fresh = [entry for entry in followed.values() if entry.keys not in known]
             try:
                 await self._prepare(fresh)
+                if self._bundle is not None:
+                    # Those who are new here learn from the bundle that is in force already.
+                    names = {entry.settings.issuer.id: entry for entry in fresh}
+                    await self._take_parts(self._bundle, names)
             except BaseException:
                 await _close(runner for entry in fresh for runner in entry.runners)
                 raise
@@ -197,7 +284,7 @@ class Keeper:
         rows: list[SourceStatus] = []
         for issuer, followed in self._followed.items():
             for follower in followed.followers:
-                value = follower.value
+                value, given = follower.value, _given(follower)
                 rows.append(
                     {
                         "issuer": issuer,
@@ -205,15 +292,19 @@ class Keeper:
                         "source": follower.source.name,
                         "loaded": value is not None,
                         "age_s": None if value is None else int(now.age_of(value.read_at)),
-                        "error": follower.error,
+                        "error": "" if value is not None and given else follower.error,
                         "failures": follower.failures,
                         "failures_total": follower.failures_total,
-                        "next_attempt_s": round(follower.next_attempt_s(now), 1),
+                        "next_attempt_s": 0.0 if given else round(follower.next_attempt_s(now), 1),
                         "unknown_kids": followed.unknown_total if follower.kind == "keys" else 0,
                         "expires_at": getattr(value, "expires_at", None),
                         "push": followed.push.status()
                         if follower is followed.revocations and followed.push is not None
                         else None,
+                        "from_bundle": follower.memory.source == BUNDLE,
+                        "max_age_s": None
+                        if value is None or value.max_age_s == inf
+                        else int(value.max_age_s),
                     }
                 )
         return rows
@@ -240,6 +331,10 @@ class Keeper:
             opened[name] = _Followed(settings, keys, revocations)
             if revocations is not None and settings.revocations_push is not None:
                 opened[name].push = self._pushing(settings, revocations)
+            for follower in opened[name].followers:
+                if _given(follower):
+                    follower.error = NOT_IN_A_BUNDLE
+                    follower.attempted.set()
             if old is not None:
                 opened[name].unknown_total = old.unknown_total
                 keys.inherit(old.keys.value, old.keys.memory)
@@ -279,6 +374,39 @@ class Keeper:
                 f" {error.strerror}; see to gate.data_dir"
             ) from None
 
+    def _read_parts(self, imported: Imported, known: Mapping[str, _Followed]) -> list[_Offered]:
+        """What the bundle has for those who are followed here. Raises `ValueError`."""
+        offered = []
+        for part in imported.bundle.parts:
+            entry = known.get(part.issuer)
+            for follower in () if entry is None else entry.followers:
+                if follower.kind == part.kind:
+                    copy = imported.copy_of(part)
+                    try:
+                        value = follower.reread(copy)
+                    except ValueError as error:
+                        raise ValueError(f"{part.kind} of {part.issuer}: {error}") from None
+                    value = replace(value, max_age_s=float(part.max_age_s))
+                    offered.append(_Offered(part, copy, value, follower))
+        return offered
+
+    async def _take_parts(
+        self, imported: Imported, known: Mapping[str, _Followed]
+    ) -> list[_Offered]:
+        """Has the followers take what is newer, in the turn of the loop in which this returns.
+
+        Raises `SourceError`; then none has taken anything.
+        """
+        try:
+            parts = await asyncio.to_thread(self._read_parts, imported, known)
+            now = self._rhythm.clock()
+            newer = [each for each in parts if each.follower.outruns(each.copy, now)]
+        except ValueError as error:
+            raise SourceError(f"the trust bundle cannot be used: {error}") from None
+        for each in newer:
+            each.follower.take(each.value, each.copy)
+        return newer
+
     async def _prepare(self, fresh: Iterable[_Followed]) -> None:
         """Lets each follower know what it can know without the network."""
         for followed in fresh:
@@ -286,16 +414,19 @@ class Keeper:
                 await follower.restore()
         for followed in fresh:
             keys, revocations = followed.keys, followed.revocations
-            if keys.source.local:
+            if keys.source.local and not _given(keys):
                 await keys.attempt()
             # A list waits for the first keys; those of another machine come after the start.
             judged = keys.value is not None or keys.attempted.is_set()
-            if revocations is not None and revocations.source.local and judged:
+            if revocations is None or _given(revocations):
+                continue
+            if revocations.source.local and judged:
                 await revocations.attempt()
 
     def _follow(self, followed: _Followed) -> None:
-        for follower in followed.runners:
-            self._run(follower)
+        for runner in followed.runners:
+            if not (isinstance(runner, Follower) and _given(runner)):
+                self._run(runner)
 
     def _run(self, follower: _Runner) -> None:
         task = asyncio.get_running_loop().create_task(
@@ -351,11 +482,17 @@ class Keeper:
             },
             self.trust.version + 1 if version is None else version,
             self.trust.kills,
+            0 if self._bundle is None else self._bundle.bundle.version,
         )
 
     def _tell(self, change: TrustChange) -> None:
         for callback in self._callbacks:
             callback(change)
+
+
+def _given(follower: Follower[Any]) -> bool:
+    """Whether there is nowhere to read: what it follows comes in trust bundles."""
+    return isinstance(follower.source, BundleSource)
 
 
 def _address_of(location: Location) -> str | None:

@@ -50,6 +50,10 @@ class KeysFollower(Follower[KeySet]):
         """The keys of the last good copy, if it came from the same source."""
         if copy.source != self.source.name:
             return None
+        return self.reread(copy)
+
+    def reread(self, copy: Copy) -> KeySet:
+        """The keys in `copy`."""
         return _key_set(parse_jwks(copy.body), copy.read_at)
 
 
@@ -124,7 +128,33 @@ class ListFollower(Follower[Revocations]):
             )
 
     def recall(self, copy: Copy) -> Revocations:
-        """The list of the last good copy, verified with the key under which it was accepted."""
+        """The list of the last good copy."""
+        return self.reread(copy)
+
+    def outruns(self, copy: Copy, now: Instant) -> bool:
+        """Whether the list in `copy` was issued later than any before it, or read later.
+
+        A list without a signature does not outrun a signed one. Raises `ValueError` for one signed
+        by a key that the list in force revokes: a stolen key must not undo its revocation.
+        """
+        known = self.memory
+        if copy.signed_by is None:
+            return known.signed_by is None and super().outruns(copy, now)
+        if known.highest_iat is not None and copy.highest_iat != known.highest_iat:
+            later = copy.highest_iat is not None and copy.highest_iat > known.highest_iat
+        else:
+            later = super().outruns(copy, now)
+        if later and self.value is not None and copy.signed_by[0] in self.value.keys:
+            raise ValueError("the revocation list is signed by a key that has been revoked")
+        return later
+
+    def take(self, value: Revocations, copy: Copy) -> None:
+        """Has the list in force, without deltas: it has everything that led to it."""
+        self.deltas = ()
+        super().take(value, copy)
+
+    def reread(self, copy: Copy) -> Revocations:
+        """The list in `copy`, verified with the key under which it was accepted."""
         keys: dict[str, PublicKey] = {}
         if copy.signed_by is not None:
             keys[copy.signed_by[0]] = bytes.fromhex(copy.signed_by[1])

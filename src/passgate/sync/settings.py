@@ -9,7 +9,8 @@ from passgate.core.trust import Issuer
 Location: TypeAlias = str | Mapping[str, Any]
 """Where something is learnt: `file:/absolute/path`, an `http(s)://` URL, or a JWKS itself.
 
-Keys also from `oidc:` with the URL of an OpenID issuer, and from a `did:web:…`.
+Keys also from `oidc:` with the URL of an OpenID issuer, and from a `did:web:…`. `bundle` stands
+for what comes in trust bundles.
 """
 
 

@@ -25,6 +25,14 @@ Kind: TypeAlias = Literal["keys", "revocations"]
 TIMEOUT_S: Final = 20.0
 _MAX_BYTES: Final[dict[Kind, int]] = {"keys": MAX_JWKS_BYTES, "revocations": MAX_LIST_BYTES}
 
+KINDS: Final[frozenset[str]] = frozenset(_MAX_BYTES)
+"""What can be learnt of an issuer."""
+
+BUNDLE: Final = "bundle"
+"""Where to learn something that is found in trust bundles alone."""
+
+NOT_IN_A_BUNDLE: Final = "no trust bundle in force has it; see 'passgate trust import'"
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -163,6 +171,21 @@ class FileSource(Source):
             return gone
 
 
+class BundleSource(Source):
+    """No place to read at: what an issuer has here comes in trust bundles, and only there."""
+
+    vouches = True
+    local = True
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__(BUNDLE, kind)
+
+    @asynccontextmanager
+    async def _open(self, etag: str | None) -> AsyncIterator[Opened | NotModified]:
+        raise SourceError(NOT_IN_A_BUNDLE)
+        yield Opened(once(b""), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """What the operator allows a source beyond its rule; see `IssuerSettings`."""
@@ -227,6 +250,8 @@ def open_source(
         if kind != "keys":
             raise SourceError("a revocation list cannot stand inline; name a file or a URL")
         return InlineSource(location, kind)
+    if location == BUNDLE:
+        return BundleSource(kind)
     scheme = location.partition(":")[0].lower() if ":" in location else ""
     opener = SOURCES.get(scheme)
     if opener is None:

@@ -136,6 +136,32 @@ class TrustStore:
             return replace(copy, read_at=confirmed)
         return copy
 
+    @property
+    def bundle_file(self) -> Path:
+        """Where the trust bundle in force is, if there is one."""
+        return self._directory / "bundle"
+
+    def save_bundle(self, text: bytes, at: Instant) -> None:
+        """Puts a trust bundle that was verified `at` in place of the one before.
+
+        Raises `OSError`; then that one is still there.
+        """
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._write(self.bundle_file, _line(self._time(at)), text)
+
+    def load_bundle(self, now: Instant) -> tuple[bytes, Instant] | None:
+        """The trust bundle in place, and when it came there, as `load` tells the time; or None.
+
+        Raises `DataError` for what `save_bundle` did not write.
+        """
+        content = self._read(self.bundle_file)
+        if content is None:
+            return None
+        try:
+            return content[1], self._instant(json.loads(content[0]), now)
+        except (ValueError, LookupError, TypeError):
+            raise _damaged(self.bundle_file) from None
+
     def _time(self, read_at: Instant) -> dict[str, Any]:
         return {"wall": read_at.wall, "boot": read_at.boot, "boot_id": self._boot_id}
 

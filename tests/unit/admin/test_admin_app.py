@@ -136,6 +136,7 @@ class Desk:
             "passgate_upstream_resolution_failures_total": 0,
             "passgate_clock_skew_seconds": {("iss_lab",): 4.5},
             "passgate_holds": {("pending",): 4, ("waiting",): 1},
+            "passgate_trust_bundle_version": 1_800_000_000,
             "passgate_kills": {("agent",): 2, ("all",): 0},
             "passgate_ledger_up": 1,
             "passgate_ledger_gates": 2,

@@ -499,7 +499,7 @@ ISSUERS = {
     ),
     "an inline list": (
         {"revocations": {"passport_ids": []}},
-        "issuers[0].revocations must be https://... or file:PATH, not a section",
+        "issuers[0].revocations must be https://..., file:PATH or bundle, not a section",
     ),
     "an inline key set that is none": (
         {"keys": {"kids": []}},
@@ -524,6 +524,14 @@ ISSUERS = {
     "a permission that is none": (
         {"permissions": ["a:*:b"]},
         "issuers[0].permissions[0] must be an action such as api:search, a prefix such as api:*",
+    ),
+    "keys of nobody's bundle": (
+        {"keys": "bundle"},
+        "issuers[0].keys is bundle, and trust.bundle_keys says of no gate whose",
+    ),
+    "a list of nobody's bundle": (
+        {"revocations": "bundle"},
+        "issuers[0].revocations is bundle, and trust.bundle_keys says of no gate whose",
     ),
     "another tier": ({"tier": "L4"}, "issuers[0].tier must be L0, L1, L2 or L3, not 'L4'"),
 }

@@ -10,6 +10,7 @@ from passgate.config.keys import KEYS
 from passgate.config.kinds import Section, Sections
 from passgate.config.reading import CHILDREN
 from passgate.core.request import Wire
+from passgate.testing import TestIssuer
 
 ROUTE = {"match": "POST /v1/items/{id}", "action": "api:export"}
 TLS = {"cert": "cert.pem", "key": "key.pem"}
@@ -114,6 +115,7 @@ ENFORCED: dict[str, Counts] = {
     "issuers[].assurance.aal": Counts(2),
     "issuers[].assurance.fal": Counts(3),
     "issuers[].catch_all": Counts(True),
+    "trust.bundle_keys": Counts(TestIssuer("gate_online").jwks),
     "actions.default": Counts("method_path"),
     "actions.routes[].match": Counts("GET /v1/items/{id}"),
     "actions.routes[].action": Counts("api:other"),
