@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from csp_agent_passport.keys import InMemoryKeyStore
+from joserfc.jwk import OKPKey
 from tests.craft import NOW, UNSET, b64, compact_json, key_set
 from tests.support.csp_package import (
     ISSUER,
@@ -20,10 +22,12 @@ from tests.support.csp_package import (
 )
 from tests.support.decisions import Scene, verdict
 
+from passgate.authority.csp_minting import delegate_csp, mint_csp
 from passgate.core.constraints import parse_constraints
 from passgate.core.formats.csp import NAMESPACE
 from passgate.core.jwks import parse_jwks
 from passgate.core.trust import KeySet
+from passgate.testing import TestIssuer
 
 Fault = Callable[[Package, Tokens], Tokens]
 AT = int(NOW.wall)
@@ -306,3 +310,30 @@ def test_a_key_counts_for_its_own_issuer(package: Package) -> None:
     assert package.judged(Tokens(other), issuers=both) == "ok"
     entry = {"id": "https://b.example", "keys": key_set()}
     assert at_the_gate(package, Tokens(other), **entry) == "key_unknown"
+
+
+# The package's JOSE library prefers the newer name, which the package itself does not accept.
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated via RFC 9864")
+def test_what_passgate_mints_verifies_there(package: Package) -> None:
+    """A root and two generations below it, by an EdDSA key; and at the gate as well."""
+    signer = TestIssuer(ISSUER).signer
+    store = InMemoryKeyStore({signer.kid: OKPKey.import_key(dict(signer.public_jwk))})
+    about: dict[str, Any] = {"model": "model-1", "audience": "gate_a", "now": NOW.wall}
+    root = mint_csp(
+        signer,
+        person="person-1",
+        agent="alice",
+        scope=["api:*"],
+        assurance={"ial": 2, "aal": 1},
+        **about,
+    ).token
+    bob = delegate_csp(signer, root, agent="bob", scope=["api:*"], **about).token
+    carol = delegate_csp(signer, bob, agent="carol", scope=["api:search"], **about).token
+    keys = KeySet(parse_jwks(compact_json({"keys": [dict(signer.public_jwk)]})), "1", NOW)
+
+    for tokens in (Tokens(root), Tokens(bob, (root,)), Tokens(carol, (root, bob))):
+        verified = package.verifier(store, require_ial=2).verify(tokens.leaf, tokens.parents)
+        assert verified.passport.sub == "person-1"
+        assert at_the_gate(package, tokens, keys=keys) == "allow"
+    assert verified.passport.agent.agent_id == "carol"
+    assert verified.passport.act.act is not None

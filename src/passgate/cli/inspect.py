@@ -69,6 +69,7 @@ def _times(claims: Any) -> dict[str, str]:
 
 def _shape(text: str, header: Any) -> str:
     """Whether a gate could read it at all, and as what."""
+    from passgate.core.formats.csp import is_csp, read_csp
     from passgate.core.formats.jwt import read_jwt
     from passgate.core.jws import REVOCATIONS_TYPES, read
 
@@ -76,6 +77,9 @@ def _shape(text: str, header: Any) -> str:
         if isinstance(header, dict) and header.get("typ") in REVOCATIONS_TYPES:
             read(text.encode(), REVOCATIONS_TYPES)
             return "a revocation list"
+        if is_csp(text.encode()):
+            read_csp(text.encode())
+            return "a csp passport"
         read_jwt(text.encode())
     except ValueError as error:
         return f"refused: {error}"

@@ -11,7 +11,7 @@ from passgate.core.constraints.base import NO_CONSTRAINTS
 from passgate.core.jwks import MAX_JWKS_BYTES, parse_jwks
 from passgate.core.kills import NO_KILLS, Kills
 from passgate.core.passport import Passport
-from passgate.core.permissions import covering
+from passgate.core.permissions import covering, judge_catch_all
 from passgate.core.reasons import Refusal
 from passgate.core.trust import Issuer, KeySet, Trust
 from passgate.core.verification import (
@@ -45,7 +45,7 @@ def judge_by_keys(token: str, jwks: Path, action: str | None) -> Passport | Refu
         raise SourceError(f"{jwks} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise SourceError(f"{jwks}: {error}") from None
-    acceptance = Acceptance()
+    acceptance = Acceptance(frozenset({"jwt", "csp"}))
     named = named_key(token, acceptance)
     name = "" if named is None else named[0]
     issuer = Issuer(
@@ -135,6 +135,9 @@ def _judge(
 def _check_permission(passport: Passport, issuer: Issuer, action: str | None) -> Refusal | None:
     if action is None:
         return None
+    refused = judge_catch_all(passport.permissions, allowed=issuer.catch_all)
+    if refused is not None:
+        return refused
     for link in passport.lineage:
         covered = covering(link.permissions, issuer.permissions, action)
         if isinstance(covered, Refusal):

@@ -22,6 +22,12 @@ def verify(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A gate.yaml: judge as that gate would.")
     ] = None,
+    parents: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKEN,...", help="The parents of a delegated csp token, root first, by commas."
+        ),
+    ] = None,
     action: Annotated[
         str | None,
         typer.Option(metavar="ACTION", help="Also judge whether it permits this action."),
@@ -41,10 +47,13 @@ def verify(
     import json
 
     from passgate.cli.judging import judge_by_config, judge_by_keys
+    from passgate.core.presented import with_parents
     from passgate.core.reasons import Refusal
     from passgate.errors import ConfigError, PassgateError
 
     text = read_token(token)
+    if parents is not None:
+        text = with_parents(text, parents)
     try:
         if jwks is not None and config is None:
             judged = judge_by_keys(text, jwks, action)

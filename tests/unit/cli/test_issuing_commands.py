@@ -1,6 +1,7 @@
 """The commands of the issuing side: issuer, issue, revoke, inspect, verify."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from click.testing import Result
 from tests.craft import revoked_ids
 from typer.testing import CliRunner
 
+from passgate.authority.csp_minting import delegate_csp
 from passgate.authority.keys import load_issuer
 from passgate.cli.app import app
 from passgate.core.revocation import RevocationList, read_revocation_list
@@ -388,3 +390,76 @@ def test_only_a_bound_passport_may_delegate(issuer: Path, tmp_path: Path) -> Non
     good(*asked, f"--holder-key=new:{tmp_path / 'a.key'}")
     bad(1, "never overwritten", *asked, f"--holder-key=new:{tmp_path / 'a.key'}")
     bad(1, "cannot be written", *asked, f"--holder-key=new:{tmp_path / 'none' / 'a.key'}")
+
+
+CSP = ("--format", "csp", "--principal", "p-1", "--model", "model-1", "--aud", "gate_a")
+
+
+def test_a_csp_token_is_issued_shown_and_verified(issuer: Path) -> None:
+    """With its levels, for a quarter of an hour, and for what its scope covers."""
+    made = issue(issuer, *CSP, "--assurance", "ial=2", "--assurance", "fal=1")
+    claims, token = made["claims"], made["passport"]
+
+    assert (claims["ial"], claims["fal"], claims["exp"] - claims["iat"]) == (2, 1, 900)
+    assert "aal" not in claims
+    assert json.loads(good("inspect", token=token))["shape"] == "a csp passport"
+    jwks = issuer / "jwks.json"
+    shown = good("verify", "--jwks", jwks, "--action", "api:search", token=token)
+    assert json.loads(shown)["sub"] == "p-1"
+    bad(1, "permission_denied", "verify", token, "--jwks", jwks, "--action", "shop:buy")
+    wild = ("issue", "--issuer", issuer, "--agent", "a", "--permission", "*", *CSP)
+    everything = good(*wild).strip()
+    bad(1, "permission_denied", "verify", everything, "--jwks", jwks, "--action", "api:search")
+
+
+def test_a_delegated_csp_token_is_verified_with_its_parents(issuer: Path) -> None:
+    """And refused without them."""
+    root = issue(issuer, *CSP)["passport"]
+    child = delegate_csp(
+        load_issuer(issuer),
+        root,
+        agent="bob",
+        model="m",
+        audience="gate_a",
+        scope=["api:search"],
+        now=time.time(),
+    ).token
+    jwks = issuer / "jwks.json"
+
+    good("verify", child, "--jwks", jwks, "--parents", root)
+    bad(1, "chain_invalid", "verify", child, "--jwks", jwks)
+    bad(1, "passport_malformed", "verify", child, "--jwks", jwks, "--parents", "")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "options"),
+    [
+        ("--format is jwt or csp", ["--format", "envelope"]),
+        ("are for --format csp", ["--principal", "p-1"]),
+        ("are for --format csp", ["--model", "m"]),
+        ("are for --format csp", ["--assurance", "ial=2"]),
+        ("needs --principal", ["--format", "csp"]),
+        ("exactly one --aud", [*CSP, "--aud", "gate_b"]),
+        ("has no constraints", [*CSP, "--constraint", "core:rate:max_per_minute=1"]),
+        ("has no constraints", [*CSP, "--may-delegate"]),
+        ("--assurance is a level", [*CSP, "--assurance", "ial"]),
+        ("--assurance is a level", [*CSP, "--assurance", "ial=4"]),
+        ("--assurance is a level", [*CSP, "--assurance", "ial=1", "--assurance", "ial=2"]),
+    ],
+)
+def test_options_of_the_other_format_are_wrong_use(
+    issuer: Path, sentence: str, options: list[str]
+) -> None:
+    """Nothing is minted that would not say what was asked for."""
+    bad(
+        2,
+        sentence,
+        *("issue", "--issuer", issuer, "--agent", "a", "--permission", "api:*"),
+        *options,
+    )
+
+
+def test_a_level_that_nobody_knows_is_not_minted(issuer: Path) -> None:
+    """The names of the levels are csp's."""
+    made = ("issue", "--issuer", issuer, "--agent", "a", "--permission", "api:*", *CSP)
+    bad(1, "a level of assurance is one of", *made, "--assurance", "loa=2")
