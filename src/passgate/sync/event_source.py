@@ -34,6 +34,8 @@ class EventSource:
         silence_s: float = SILENCE_S,
     ) -> None:
         scheme, host, self.name = check_url(location)
+        if scheme not in ("http", "https"):
+            raise SourceError(f"{self.name} is no https:// URL")
         if scheme == "http" and not insecure_http and not is_loopback(host):
             raise SourceError(
                 f"{self.name} is not protected; use https, or set insecure_http: true for this"

@@ -84,7 +84,7 @@ class EventReader:
             self._data.append(value)
         else:
             return
-        self._size += len(value) + 1
+        self._size += len(line) + 1
         if self._size > MAX_EVENT_BYTES:
             raise ValueError(f"an event is larger than {MAX_EVENT_BYTES} bytes")
 
