@@ -1,7 +1,7 @@
 """An issuer's key pair in a directory: made once, never overwritten, never open to others."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from passgate.core.jwks import parse_jwks
 from passgate.core.jws import A_NAME, is_name
 from passgate.errors import KeyFileError
 from passgate.files import write_whole
@@ -98,19 +99,40 @@ def new_issuer(directory: Path, issuer: str) -> KeySigner:
                 f"{existing} exists and keys are never overwritten; choose another directory"
             )
     signer = KeySigner.generate(issuer)
-    create_key_file(path, signer.key, {**signer.public_jwk, "issuer": issuer})
-    write_jwks(directory, signer)
+    write_key(path, signer)
+    write_jwks(directory, [signer.public_jwk])
     return signer
 
 
-def write_jwks(directory: Path, signer: Signer) -> None:
-    """Writes `jwks.json`, which gates read: the public key of `signer`."""
-    document = {"keys": [dict(signer.public_jwk)]}
+def write_key(path: Path, signer: KeySigner) -> None:
+    """Writes the private key of `signer` to `path`, which must not exist yet."""
+    create_key_file(path, signer.key, {**signer.public_jwk, "issuer": signer.issuer})
+
+
+def write_jwks(directory: Path, keys: Sequence[Mapping[str, Any]]) -> None:
+    """Writes `jwks.json`, which gates read: these public keys."""
+    document = {"keys": [dict(key) for key in keys]}
     write_whole(directory / JWKS_FILE, [json.dumps(document, indent=2).encode(), b"\n"], 0o644)
 
 
+def read_jwks(directory: Path) -> list[dict[str, Any]]:
+    """The public keys in `jwks.json`, each with the `kid` that gates know it by.
+
+    Raises `KeyFileError` for what gates would not read, and where it is missing.
+    """
+    path = directory / JWKS_FILE
+    try:
+        raw = path.read_bytes()
+        kids = parse_jwks(raw)
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise KeyFileError(f"{path}: {error}; gates do not read it") from None
+    return [{**jwk, "kid": kid} for jwk, kid in zip(json.loads(raw)["keys"], kids, strict=True)]
+
+
 def load_issuer(directory: Path) -> KeySigner:
-    """The signer whose key `issuer new` put into `directory`.
+    """The signer whose key `issuer new` or `issuer rotate` put into `directory`.
 
     Raises `KeyFileError` with what to do where the file is missing, open to others, or no such key.
     """

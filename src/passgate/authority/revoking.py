@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from passgate.authority.keys import REVOCATIONS_FILE, Signer, check_id
+from passgate.authority.keys import REVOCATIONS_FILE, Signer, check_id, read_jwks
 from passgate.core.jwks import parse_jwks
 from passgate.core.jws import REVOCATIONS_TYPES, read
 from passgate.core.revocation import KINDS, MAX_LIST_BYTES, read_revocation_list
-from passgate.errors import DataError
+from passgate.errors import DataError, KeyFileError
 from passgate.files import write_whole
 
 LIST_LIFETIME_S: Final = 30 * 86_400
@@ -58,7 +58,7 @@ def kind_of(id_: str, signer: Signer) -> str | None:
 
 def new_list(directory: Path, signer: Signer, now: float) -> Signed:
     """Writes an empty signed list; raises `DataError` where there is one already."""
-    with _locked(directory):
+    with locked(directory):
         path = directory / REVOCATIONS_FILE
         if path.exists():
             raise DataError(
@@ -72,24 +72,27 @@ def revoke(directory: Path, signer: Signer, revoked: Sequence[Revoked], now: flo
 
     What is revoked already stays as it is. `iat` always grows, so that no gate takes an older list
     afterwards. Raises `ValueError` for an entry that gates would refuse, `DataError` where the old
-    list is missing or not what `signer` signed.
+    list is missing or not what the issuer signed.
     """
     for entry in revoked:
         _check(entry, signer)
-    with _locked(directory):
-        path = directory / REVOCATIONS_FILE
-        entries, last_iat = _read(path, signer, now)
-        known = {(entry["kind"], entry["id"]) for entry in entries}
-        issued_at = max(int(now), last_iat + 1)
-        before = len(entries)
-        for entry in revoked:
-            if (entry.kind, entry.id) in known:
-                continue
-            known.add((entry.kind, entry.id))
-            entries.append(
-                {"kind": entry.kind, "id": entry.id, "at": int(now), "reason": entry.reason}
-            )
-        return _write(path, signer, entries, issued_at=issued_at, added=len(entries) - before)
+    with locked(directory):
+        return add(directory, signer, revoked, now)
+
+
+def add(directory: Path, signer: Signer, revoked: Sequence[Revoked], now: float) -> Signed:
+    """`revoke` for who has `locked` the directory."""
+    path = directory / REVOCATIONS_FILE
+    entries, last_iat = _read(path, signer, now)
+    known = {(entry["kind"], entry["id"]) for entry in entries}
+    issued_at = max(int(now), last_iat + 1)
+    before = len(entries)
+    for entry in revoked:
+        if (entry.kind, entry.id) in known:
+            continue
+        known.add((entry.kind, entry.id))
+        entries.append({"kind": entry.kind, "id": entry.id, "at": int(now), "reason": entry.reason})
+    return _write(path, signer, entries, issued_at=issued_at, added=len(entries) - before)
 
 
 def _check(entry: Revoked, signer: Signer) -> None:
@@ -100,8 +103,13 @@ def _check(entry: Revoked, signer: Signer) -> None:
         raise ValueError(f"an issuer can revoke only itself, {signer.issuer!r}")
 
 
+def check_list(directory: Path, signer: Signer, now: float) -> None:
+    """Raises `DataError` unless the list in `directory` can be added to by `signer`."""
+    _read(directory / REVOCATIONS_FILE, signer, now)
+
+
 def _read(path: Path, signer: Signer, now: float) -> tuple[list[dict[str, Any]], int]:
-    """The entries and `iat` of the list at `path`, once it is known to be `signer`'s."""
+    """The entries and `iat` of the list at `path`, once it is known to be the issuer's."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -109,7 +117,12 @@ def _read(path: Path, signer: Signer, now: float) -> tuple[list[dict[str, Any]],
         raise DataError(
             f"{path} does not exist; restore it from a copy, or from what a gate serves"
         ) from None
-    keys = parse_jwks(json.dumps({"keys": [dict(signer.public_jwk)]}).encode())
+    try:
+        # Where the key was changed, the one before may have signed the list.
+        keys = parse_jwks(json.dumps({"keys": read_jwks(path.parent)}).encode())
+    except KeyFileError:
+        keys = {}
+    keys |= parse_jwks(json.dumps({"keys": [dict(signer.public_jwk)]}).encode())
     try:
         old = read_revocation_list(raw, signer.issuer, keys, now=now, plain_allowed=False)
     except ValueError as error:
@@ -134,7 +147,7 @@ def _write(
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path) -> Iterator[None]:
     """Holds the directory's lock, waiting for whoever has it; the system frees it after a crash."""
     handle = os.open(directory / _LOCK_FILE, os.O_WRONLY | os.O_CREAT, 0o600)
     try:

@@ -1,4 +1,4 @@
-"""`passgate issuer`: the key pairs that passports are signed with."""
+"""`passgate issuer`: the key pairs that passports are signed with, and how they change."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from passgate.cli.exits import WRONG_USE, fail
 
 issuer_app = typer.Typer(
-    help="Makes issuers: the key pairs that sign passports.",
+    help="Makes issuers, whose keys sign passports, and changes their keys.",
     epilog="Example: passgate issuer new --id iss_lab --out issuer",
     no_args_is_help=True,
 )
@@ -69,3 +69,59 @@ def new(
     typer.echo(f"  - id: {json.dumps(signer.issuer)}")
     typer.echo(f"    keys: {json.dumps('file:' + str(where / JWKS_FILE))}")
     typer.echo(f"    revocations: {json.dumps('file:' + str(where / REVOCATIONS_FILE))}")
+
+
+@issuer_app.command("rotate")
+def rotate(
+    issuer: Annotated[
+        Path, typer.Option(metavar="DIR", help="The issuer's directory, made by 'issuer new'.")
+    ],
+    retire: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KID", help="Make no key; withdraw this old one, and what it signed with it."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Makes a new key that signs; the old one still verifies.
+
+    Both are in jwks.json until the old one is retired; do that when the last passport that it
+    signed has expired. revocations.jwt is signed anew. The old private key stays beside the new
+    one, as issuer.KID.key, until then.
+
+    \b
+    Example:
+      passgate issuer rotate --issuer issuer
+      passgate issuer rotate --issuer issuer \\
+        --retire kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k
+    """
+    import json
+
+    from passgate.authority import rotating
+    from passgate.errors import PassgateError
+
+    now = time.time()
+    try:
+        if retire is None:
+            rotated = rotating.rotate(issuer, now)
+        else:
+            rotated = rotating.retire(issuer, retire, now)
+    except PassgateError as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{issuer} cannot be written: {error.strerror}")
+    if as_json:
+        outcome = {
+            "id": rotated.issuer,
+            "kid": rotated.signing,
+            "keys": list(rotated.published),
+            "retired": retire,
+        }
+        typer.echo(json.dumps(outcome))
+        return
+    if retire is not None:
+        typer.echo(f"Withdrew key {retire}.")
+    typer.echo(f"Issuer {rotated.issuer} signs with key {rotated.signing}.")
+    for kid in rotated.published[1:]:
+        typer.echo(f"Key {kid} still verifies; end that with --retire {kid}")

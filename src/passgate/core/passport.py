@@ -6,6 +6,7 @@ from typing import Any
 
 from passgate.core.constraints.base import ConstraintSet
 from passgate.core.few import Few
+from passgate.core.keys import PublicKey
 from passgate.core.reasons import Refusal
 from passgate.core.status_list import StatusReference
 from passgate.core.strict_json import loads, without_fractions
@@ -94,7 +95,7 @@ class Passport:
     hundred thousand decoded copies would fill the memory. `key_version` is that of the key set that
     the signature was found to fit under. `memo` belongs to `decide()`: what it worked out for this
     passport and an action under one policy, so that a passport seen again costs no second
-    derivation.
+    derivation. `key` is the issuer's key that verified it, where it was one of the issuer's.
 
     A delegated passport has the passports of its ancestors in `chain`, root first. Its `id` is the
     path of ids from the root, joined by slashes, `expires_at` the least of the chain. `holder` is
@@ -128,6 +129,7 @@ class Passport:
     principal: Principal | None = None
     model: str | None = None
     memo: Few[str, Any] = field(default_factory=Few, compare=False, repr=False)
+    key: PublicKey | None = field(default=None, compare=False, repr=False)
 
     @property
     def oldest_at(self) -> int:

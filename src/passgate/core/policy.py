@@ -23,6 +23,7 @@ from passgate.core.verification import (
     check_kills,
     check_revocation,
     check_times,
+    lacks_its_key,
 )
 
 DENY: Final = "deny"
@@ -94,7 +95,8 @@ class Policy:
         return refusal
 
     def still_allowed(self, passport: Passport | None, trust: Trust, now: Instant) -> bool:
-        """Whether what began may go on: the passport has neither expired nor been revoked since.
+        """Whether what began may go on: the passport has neither expired nor been revoked since,
+        and its issuer still has the key that signed it.
 
         What was known when the request was judged may have become stale meanwhile: that refuses
         new requests, and cuts no open one. Nothing of the kind can befall a request without one.
@@ -106,6 +108,8 @@ class Policy:
         if isinstance(issuer, Refusal):
             return False
         if check_times(passport, now, self.clock_skew_s, self.max_lifetime_s) is not None:
+            return False
+        if lacks_its_key(passport, issuer):
             return False
         refusal = check_revocation(passport, issuer, now)
         return refusal is None or refusal.code == "trust_stale"

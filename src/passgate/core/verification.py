@@ -13,6 +13,7 @@ from passgate.core.format_rules import RULES
 from passgate.core.formats.base import ChainError, Unverified
 from passgate.core.instant import Instant
 from passgate.core.jws import MalformedError, UnsupportedError, encode_base64url
+from passgate.core.keys import identity_of
 from passgate.core.kills import Kills, Link
 from passgate.core.passport import _BY_VERIFICATION, Passport
 from passgate.core.presented import Credential
@@ -240,6 +241,7 @@ def _sealed(
         link.status,
         link.principal,
         link.model,
+        key=None if issuer.keys is None else issuer.keys.keys.get(link.key_id),
     )
 
 
@@ -308,6 +310,23 @@ def check_revocation(passport: Passport, issuer: Issuer, now: Instant) -> Refusa
     if issuer.list_is_stale(revocations, now):
         return _STALE_LIST
     return _NO_STATUS if _lacks_status(passport, revocations.statuses) else None
+
+
+def lacks_its_key(passport: Passport, issuer: Issuer) -> bool:
+    """Whether the issuer has withdrawn the key that signed a passport, or an ancestor of it.
+
+    What comes anew is verified by the keys of now; this is for what was verified before.
+    """
+    keys = issuer.keys
+    if keys is None or keys.version == passport.key_version:
+        return False
+    for link in passport.lineage:
+        known = link.key
+        if known is not None:
+            key = keys.keys.get(link.key_id)
+            if key is None or identity_of(key) != identity_of(known):
+                return True
+    return False
 
 
 def _lacks_status(passport: Passport, statuses: StatusList | None) -> bool:

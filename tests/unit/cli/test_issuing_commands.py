@@ -232,6 +232,32 @@ def test_a_list_is_signed_anew(issuer: Path) -> None:
     assert outcome["exp"] == listed(issuer).expires_at
 
 
+def test_an_issuer_changes_its_key(issuer: Path) -> None:
+    """The new one signs, the old one verifies until it is withdrawn by its name."""
+    old = load_issuer(issuer).kid
+    asked = ("issue", "--issuer", issuer, "--agent", "a", "--permission", "api:*")
+    before = good(*asked)
+
+    out = good("issuer", "rotate", "--issuer", issuer)
+
+    new = load_issuer(issuer).kid
+    assert f"Issuer iss_lab signs with key {new}." in out
+    assert f"Key {old} still verifies; end that with --retire {old}" in out
+    for token in (before, good(*asked)):
+        good("verify", "--jwks", issuer / "jwks.json", token=token)
+    assert listed(issuer).kid == new
+    retired = json.loads(good("issuer", "rotate", "--issuer", issuer, "--retire", old, "--json"))
+    assert retired == {"id": "iss_lab", "kid": new, "keys": [new], "retired": old}
+    bad(1, "key_unknown", "verify", "--jwks", issuer / "jwks.json", token=before)
+    bad(1, "rotate first", "issuer", "rotate", "--issuer", issuer, f"--retire={new}")
+
+
+def test_keys_that_cannot_be_changed_say_why(issuer: Path, tmp_path: Path) -> None:
+    bad(1, "none of the issuer's keys", "issuer", "rotate", "--issuer", issuer, "--retire=x")
+    bad(1, "does not exist", "issuer", "rotate", "--issuer", tmp_path)
+    bad(1, "cannot be written", "issuer", "rotate", "--issuer", tmp_path / "none")
+
+
 def test_revoking_wrongly_says_what_is_missing(issuer: Path) -> None:
     bad(2, "--resign", "revoke", "--issuer", issuer)
     bad(2, "need an ID", "revoke", "--issuer", issuer, "--resign", "--kind=agent")

@@ -1,7 +1,18 @@
 """The policy: which action a request is, and whether what began may go on."""
 
 import pytest
-from tests.craft import KEY, KID, NOW, credential, issuer, key_set, revocations, trust
+from tests.craft import (
+    KEY,
+    KID,
+    NOW,
+    OTHER_KEY,
+    credential,
+    delegated,
+    issuer,
+    key_set,
+    revocations,
+    trust,
+)
 
 from passgate.core.header_rules import header_rules
 from passgate.core.instant import Instant
@@ -133,6 +144,30 @@ def test_what_began_goes_on_until_expiry_or_revocation(
 ) -> None:
     """Trust that has become stale refuses new requests, and cuts no open one."""
     assert policy().still_allowed(passport(), known, now) is allowed
+
+
+@pytest.mark.parametrize(
+    ("keys", "allowed"),
+    [
+        ({KID: KEY}, True),
+        ({KID: KEY, "key-2": OTHER_KEY}, True),
+        ({"key-2": KEY}, False),
+        ({KID: OTHER_KEY}, False),
+        ({}, False),
+        (None, True),
+    ],
+)
+@pytest.mark.parametrize("text", [credential(), delegated()])
+def test_what_began_ends_with_the_key_that_signed_it(
+    keys: dict[str, bytes] | None, allowed: bool, text: str
+) -> None:
+    """Withdrawn or replaced under its name; another one beside it, or a gap in what is known,
+    changes nothing. For a child it is the root's key."""
+    made = verify(text, trust(), Acceptance())
+    assert isinstance(made, Passport)
+    known = trust(issuer(keys=None if keys is None else key_set(keys)))
+
+    assert policy().still_allowed(made, known, NOW) is allowed
 
 
 def test_what_began_without_a_passport_goes_on() -> None:
