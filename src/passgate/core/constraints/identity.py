@@ -100,8 +100,8 @@ ROWS: Final = (
         merging="true if either is",
         example=True,
         note=(
-            "Proof of possession is a later step; until then every request that owes this is"
-            " refused."
+            "A passport that is bound to no key cannot satisfy it. A proof is one by DPoP, or an"
+            " HTTP message signature, and is good once."
         ),
         judge=_judge_require_proof,
     ),
