@@ -18,6 +18,7 @@ from passgate.clock import Clock, system_clock
 from passgate.config import Config, LoadedConfig, load_config, needs_restart
 from passgate.errors import ConfigError, DataError, PassgateError, SourceError
 from passgate.ledger import LEDGERS, Premises
+from passgate.ledger.operations import Remembering
 from passgate.ledger.protocol import StandingLedger
 from passgate.log import FloodGate, GateKey, Log, open_gate_key, open_log, read_lines
 from passgate.overseer import Overseer
@@ -126,6 +127,7 @@ class Gate:
                 log_durable=lambda: self.log.status().durable,
                 clock=self.clock,
                 shared=ledger_settings(config),
+                remembering=Remembering(keep_s=config.ledger.idempotency_keys_s),
             )
         )
         # What the log held before this run is what the counters are a fold over.

@@ -13,6 +13,7 @@ from tests.support.counter_server import CounterServer, free_port, running
 from tests.support.gates_sharing import SharingGate, charge, counted
 
 from passgate.core.once import Once
+from passgate.ledger.operations import Remembering
 from passgate.ledger.protocol import Conflict, Reservation, Shortfall, Unavailable
 from passgate.ledger.valkey.settings import OnLoss, ServerTls
 
@@ -350,10 +351,13 @@ def test_an_operation_is_charged_once_through_whichever_gate_it_comes(tmp_path: 
 
     async def scenario() -> None:
         with running(tmp_path / "server") as server:
-            a, b = (SharingGate(tmp_path / which, server) for which in "ab")
+            hour = Remembering(keep_s=3600)
+            a, b = (SharingGate(tmp_path / which, server, hour) for which in "ab")
             await a.start()
             await b.start()
             first = await a.take(spend(40), once=Once("once/agent|i|a/1", "digest"))
+            lives_ms = server.command("PTTL", "{passgate}:o:once/agent|i|a/1")
+            assert 3_000_000 < int(lives_ms.strip(b":\r\n")) <= 3_600_000
             again = await b.take(spend(40), once=Once("once/agent|i|a/1", "digest"))
             other = await b.take(spend(40), once=Once("once/agent|i|a/1", "other"))
             assert isinstance(first, Reservation)

@@ -14,6 +14,7 @@ from passgate.core.constraints.base import Charge
 from passgate.core.instant import Instant
 from passgate.core.once import Once
 from passgate.ledger import LEDGERS, Premises
+from passgate.ledger.operations import Remembering
 from passgate.ledger.protocol import Reservation, SharedCounters, Taken
 from passgate.ledger.valkey.ledger import ValkeyLedger
 from passgate.ledger.valkey.settings import SharedSettings
@@ -27,11 +28,18 @@ def charge(counter: str, amount: int, limit: int) -> Charge:
 class SharingGate:
     """A gate as its ledger knows it. It may be killed, and started again from what is on disk."""
 
-    def __init__(self, directory: Path, server: CounterServer, **settings: Any) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        server: CounterServer,
+        remembering: Remembering = Remembering(),  # noqa: B008 - a value, never changed
+        **settings: Any,
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         settings.setdefault("addresses", (("127.0.0.1", server.port),))
         self.settings = SharedSettings(**settings)
+        self.remembering = remembering
         self.lines: list[Mapping[str, Any]] = []
         self.clock = system_clock
         self.ledger: ValkeyLedger | None = None
@@ -39,7 +47,14 @@ class SharingGate:
     async def start(self, *, meet: bool = True) -> "SharingGate":
         size = self.lines.__len__
         made = LEDGERS["valkey"](
-            Premises(self.directory / "ledger.db", size, size, lambda: self.clock(), self.settings)
+            Premises(
+                self.directory / "ledger.db",
+                size,
+                size,
+                lambda: self.clock(),
+                self.settings,
+                self.remembering,
+            )
         )
         assert isinstance(made, ValkeyLedger)
         await made.start(self._read, size())

@@ -162,6 +162,7 @@ def _ledger(ledger: Tree) -> LedgerConfig:
     tls, lost = ledger["tls"], ledger["on_loss"]
     return LedgerConfig(
         kind=ledger["kind"],
+        idempotency_keys_s=ledger["idempotency_keys"],
         url=ledger["url"],
         name=ledger["name"],
         user=ledger["user"],

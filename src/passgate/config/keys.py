@@ -710,6 +710,14 @@ KEYS: Final[tuple[Key, ...]] = (
         restart=True,
     ),
     Key(
+        "ledger.idempotency_keys",
+        duration("1s", "7d"),
+        "24h",
+        "How long an Idempotency-Key of a route with `idempotent: true` is remembered: no longer "
+        "than by the upstream, or what that does a second time is free.",
+        restart=True,
+    ),
+    Key(
         "ledger.url",
         A_COUNTER_SERVER_OR_NULL,
         None,

@@ -13,10 +13,10 @@ def ledger_check(found: Findings) -> None:
     if kind is BAD or url is BAD:
         return
     if kind != "valkey":
-        # What cannot be lost may be told what to do then; everything else says that a server is
-        # meant to be used.
+        # What cannot be lost may be told what to do then, and all remember keys; everything else
+        # says that a server is meant to be used.
         for name, row in CHILDREN["ledger"].items():
-            if name in {"kind", "on_loss"}:  # what cannot be lost may be told what to do then
+            if name in {"kind", "idempotency_keys", "on_loss"}:
                 continue
             value = found.get("ledger", name)
             plain = not isinstance(row.kind, Section)

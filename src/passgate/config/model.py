@@ -330,10 +330,12 @@ class LedgerTlsConfig:
 class LedgerConfig:
     """Section `ledger`. `kind` is `memory`, `embedded` or `valkey`.
 
-    Everything else is about the server of the last. A lease of None is `auto`.
+    `idempotency_keys_s` is for all of them, everything else about the server of the last. A lease
+    of None is `auto`.
     """
 
     kind: str
+    idempotency_keys_s: float
     url: CounterServer | None
     name: str
     user: str | None

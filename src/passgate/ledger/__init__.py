@@ -1,13 +1,14 @@
 """REMEMBERS what was spent: one protocol, several implementations; the table is `LEDGERS`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from passgate.clock import Clock, system_clock
 from passgate.errors import PassgateError
 from passgate.ledger.embedded import EmbeddedLedger
 from passgate.ledger.memory import MemoryLedger
+from passgate.ledger.operations import Remembering
 from passgate.ledger.protocol import StandingLedger
 from passgate.ledger.valkey.settings import SharedSettings
 
@@ -17,7 +18,8 @@ class Premises:
     """What a ledger is made of.
 
     `path` is its own file, which it may not need. `log_position` is the number of the log's next
-    line, `log_durable` how many lines are on disk. `shared` says where shared counters are.
+    line, `log_durable` how many lines are on disk. `shared` says where shared counters are,
+    `remembering` how long operations are known by their keys.
     """
 
     path: Path
@@ -25,14 +27,20 @@ class Premises:
     log_durable: Callable[[], int]
     clock: Clock = system_clock
     shared: SharedSettings | None = None
+    remembering: Remembering = field(default_factory=Remembering)
 
 
-def _memory(_premises: Premises) -> StandingLedger:
-    return MemoryLedger()
+def _memory(premises: Premises) -> StandingLedger:
+    return MemoryLedger(remembering=premises.remembering)
 
 
 def _embedded(premises: Premises) -> StandingLedger:
-    return EmbeddedLedger(premises.path, premises.log_position, premises.log_durable)
+    return EmbeddedLedger(
+        premises.path,
+        premises.log_position,
+        premises.log_durable,
+        remembering=premises.remembering,
+    )
 
 
 def _valkey(premises: Premises) -> StandingLedger:
@@ -46,7 +54,12 @@ def _valkey(premises: Premises) -> StandingLedger:
         ) from None
     assert premises.shared is not None
     return ValkeyLedger(
-        premises.path, premises.log_position, premises.log_durable, premises.shared, premises.clock
+        premises.path,
+        premises.log_position,
+        premises.log_durable,
+        premises.shared,
+        premises.clock,
+        premises.remembering,
     )
 
 

@@ -16,7 +16,7 @@ _LOOKED_AT: Final = 4  # more than one, so that the old go faster than new ones 
 class Remembering:
     """How long an operation is remembered, how many of one subject are, and how many in all."""
 
-    keep_s: int = 86_400
+    keep_s: float = 86_400
     per_subject: int = 1_000
     most: int = 100_000
 
@@ -91,7 +91,7 @@ class Operations:
     __slots__ = ("_by_name", "_keep_ms", "_most", "_per_subject", "_subjects")
 
     def __init__(self, remembering: Remembering) -> None:
-        self._keep_ms = remembering.keep_s * 1000
+        self._keep_ms = int(remembering.keep_s * 1000)
         self._per_subject = remembering.per_subject
         self._most = remembering.most
         self._by_name: OrderedDict[str, Operation] = OrderedDict()

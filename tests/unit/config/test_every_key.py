@@ -142,6 +142,7 @@ ENFORCED: dict[str, Counts] = {
     "constraints": Counts({"core:rate:max_per_minute": 5}),
     "ledger.kind": Counts("memory"),
     "ledger.url": Counts("rediss://other", SHARED),
+    "ledger.idempotency_keys": Counts("1h"),
     "ledger.name": Counts("other", SHARED),
     "ledger.user": Counts("gate", {"ledger": {**SHARED["ledger"], "password": "env:TOKEN"}}),
     "ledger.password": Counts("env:TOKEN", SHARED),

@@ -15,6 +15,7 @@ from passgate.core.once import Once
 from passgate.errors import DataError
 from passgate.ledger import LEDGERS, Premises
 from passgate.ledger.embedded import EmbeddedLedger
+from passgate.ledger.operations import Remembering
 from passgate.ledger.protocol import Conflict, Reservation
 from passgate.testing import ManualClock
 
@@ -608,6 +609,27 @@ def test_the_table_of_ledgers_makes_each_of_them(tmp_path: Path) -> None:
             assert isinstance(ledger.reserve((rate(),), NOW), Reservation)
             assert (ledger.covered, ledger.trouble, ledger.reopened()) == (0, "", {})
             await ledger.stop()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("kind", ["memory", "embedded"])
+def test_keys_are_known_for_as_long_as_is_configured(tmp_path: Path, kind: str) -> None:
+    """An upstream that forgets after an hour does again what would be free for a day."""
+
+    async def scenario() -> None:
+        log = Log()
+        path = tmp_path / "ledger.db"
+        remembering = Remembering(keep_s=3600)
+        ledger = LEDGERS[kind](Premises(path, log.size, log.on_disk, remembering=remembering))
+        await ledger.start(log.read, 0)
+        for seconds, repeated in ((0, False), (3599.9, True), (3600, False)):
+            now = Instant(NOW.wall + seconds, NOW.boot + seconds)
+            taken = ledger.reserve((spend(5),), now, Once("agent|i|a/k", "digest"))
+            assert isinstance(taken, Reservation)
+            assert taken.repeated == repeated
+            ledger.settle(taken, None, now)
+        await ledger.stop()
 
     run(scenario)
 

@@ -31,7 +31,6 @@ from passgate.ledger.valkey.windows import (
 _ASKS: Final = 256
 _GIVES: Final = 1_000
 _SYNCS: Final = 200
-_OPERATION_MS: Final = 86_400_000
 _TRIES: Final = 20
 _MARGIN_S: Final = 0.002  # a request's moment is read a little before its charges are taken
 
@@ -107,13 +106,16 @@ class Batch:
 class Desk:
     """All that is to be told to or asked of the server, and the shares that came of it."""
 
-    def __init__(self, settings: SharedSettings, owner: Owner, book: Mapping[str, Counter]) -> None:
+    def __init__(
+        self, settings: SharedSettings, owner: Owner, book: Mapping[str, Counter], keep_s: float
+    ) -> None:
         self.shares = Shares()
         self.counted = LedgerTally()
         self.must_report = False
         self._settings = settings
         self._owner = owner
         self._book = book
+        self._keep_ms = int(keep_s * 1000)  # operations are known for so long
         self._asks: list[Ask] = []
         self._ends: list[Ending] = []
         self._gives: dict[tuple[str, str], tuple[str, int]] = {}
@@ -307,7 +309,7 @@ class Desk:
                 asks.append((rows, 0, "", 0))
             else:
                 place = place_of(self._key_of(once))
-                asks.append((rows, place, once.digest, _OPERATION_MS))
+                asks.append((rows, place, once.digest, self._keep_ms))
             batch.asks.append(ask)
             batch.slots.append(slots)
         del self._asks[: len(batch.asks)]

@@ -12,7 +12,7 @@ from passgate.core.instant import Instant
 from passgate.core.once import Once
 from passgate.ledger.calendar_window import CalendarWindow
 from passgate.ledger.embedded import EmbeddedLedger
-from passgate.ledger.operations import ONCE
+from passgate.ledger.operations import ONCE, Remembering
 from passgate.ledger.protocol import (
     Balance,
     Conflict,
@@ -53,8 +53,10 @@ class ValkeyLedger(EmbeddedLedger):
         log_durable: Callable[[], int],
         settings: SharedSettings,
         clock: Callable[[], Instant],
+        remembering: Remembering = Remembering(),  # noqa: B008 - a value, never changed
     ) -> None:
-        super().__init__(path, log_position, log_durable)
+        super().__init__(path, log_position, log_durable, remembering=remembering)
+        self._keep_s = remembering.keep_s
         self._settings = settings
         self._on_loss = settings.on_loss
         self._clock = clock
@@ -72,7 +74,7 @@ class ValkeyLedger(EmbeddedLedger):
         """
         owner = Owner.of(self._owner_path)
         await super().start(with_slack(read_lines), log_size)
-        self._desk = Desk(self._settings, owner, self._by_name)
+        self._desk = Desk(self._settings, owner, self._by_name, self._keep_s)
         self._link = Link(self._settings, owner, self._desk, self._clock)
         self.shared = self._link.state
         self._linking = asyncio.get_running_loop().create_task(
