@@ -1,6 +1,7 @@
 """A judged body has one reading: plain UTF-8 JSON, no member named twice, numbers exact."""
 
 import re
+from itertools import accumulate
 from json import JSONDecoder
 from typing import Any, Final, NoReturn
 
@@ -25,6 +26,7 @@ _WHOLE_ESCAPE: Final = re.compile(
 )
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _ONE_BRACKET: Final = bytes.maketrans(b"{}", b"[]")
+_STEPS: Final = {ord("["): 1, ord("]"): -1}
 _DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,17})(?:\.([0-9]{1,17}))?")
 _MAX_DIGITS: Final = 18
 
@@ -87,11 +89,9 @@ def plain_decimal(text: str) -> tuple[int, int] | None:
 
 
 def _too_deep(body: bytes) -> bool:
-    """Whether brackets are left after cutting the innermost pairs `MAX_DEPTH` times."""
+    """Whether more than `MAX_DEPTH` brackets are open at once somewhere, outside of strings."""
     brackets = _STRING.sub(b"", body).translate(_ONE_BRACKET, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        brackets = brackets.replace(b"[]", b"")
-    return bool(brackets)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

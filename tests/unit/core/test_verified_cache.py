@@ -1,8 +1,11 @@
 """The memory of verified passports is bounded, and forgets the least lately used first."""
 
+from dataclasses import replace
+from typing import Any
+
 from tests.craft import credential, trust
 
-from passgate.core.passport import Passport
+from passgate.core.passport import _BY_VERIFICATION, Passport
 from passgate.core.verification import Acceptance, verify
 from passgate.core.verified_cache import VerifiedCache
 
@@ -14,7 +17,7 @@ def passport(number: int, size: int = 0) -> Passport:
     return _verified(claims | {"agent_name": "x" * max(0, size - need)})
 
 
-def _verified(claims: dict[str, str]) -> Passport:
+def _verified(claims: dict[str, Any]) -> Passport:
     verified = verify(credential(claims), trust(), Acceptance())
     assert isinstance(verified, Passport)
     return verified
@@ -61,6 +64,21 @@ def test_large_credentials_take_the_room_of_many() -> None:
     assert len(cache) == 2
     cache.keep(passport(4, 1001))
     assert len(cache) == 0
+
+
+def test_all_that_is_kept_of_a_passport_counts() -> None:
+    """Its ancestors, which a child brings along each time, and its grants, which take much room."""
+    child = replace(ONE, seal=_BY_VERIFICATION, chain=(passport(4, 600),))
+    granted = _verified({"grants": [{"resource": "a"}] * 20})
+
+    for kept, weight in (
+        (child, len(child.payload) + 600),
+        (granted, len(granted.payload) + 20 * 48),
+    ):
+        for room, entries in ((weight, 1), (weight - 1, 0)):
+            cache = VerifiedCache(max_bytes=room)
+            cache.keep(kept)
+            assert len(cache) == entries
 
 
 def test_an_agents_passports_are_found_by_its_name() -> None:
