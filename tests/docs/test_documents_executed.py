@@ -8,6 +8,7 @@ of a command says what comes of it: `# 401 passport_missing` the status and word
 Whatever promises nothing must exit 0.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -118,19 +119,19 @@ class Came:
 
 
 class Reader:
-    """Somebody at a shell, in an empty directory, with three ports of their own."""
+    """Somebody at a shell, in an empty directory, with ports of their own."""
 
     def __init__(self, directory: Path, shims: tuple[str, ...] = ()) -> None:
         self.directory = directory / "here"
         self._notes = directory / "notes"
         for each in (self.directory, self._notes):
             each.mkdir()
-        with socket.socket() as one, socket.socket() as two, socket.socket() as three:
-            sockets = (one, two, three)
-            for each_socket in sockets:
+        self._ports: dict[str, str] = {}
+        with contextlib.ExitStack() as sockets:
+            for number in ("8000", "8080", "8300", "9901"):
+                each_socket = sockets.enter_context(socket.socket())
                 each_socket.bind(("127.0.0.1", 0))
-            ports = [each_socket.getsockname()[1] for each_socket in sockets]
-        self._ports = dict(zip(("8000", "8080", "9901"), map(str, ports), strict=True))
+                self._ports[number] = str(each_socket.getsockname()[1])
         commands = directory / "bin"
         commands.mkdir()
         for name, program in SHIMS.items():
@@ -186,7 +187,7 @@ class Reader:
 
     def _own(self, command: str) -> str:
         """The command with this reader's ports; a gate.yaml says the ones that it leaves out."""
-        own = re.sub(r"\b(8000|8080|9901)\b", lambda match: self._ports[match[1]], command)
+        own = re.sub(r"\b(8000|8080|8300|9901)\b", lambda match: self._ports[match[1]], command)
         if own.startswith("cat > gate.yaml <<"):
             for section, port in (("listen", "8080"), ("admin", "9901")):
                 if not re.search(rf"^{section}:", own, re.M):
