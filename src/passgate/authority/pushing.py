@@ -4,14 +4,13 @@ The list on disk is the truth, whoever wrote it there: it is looked at, and what
 made into a delta. What is no mere addition is no delta; then gates read the list.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from passgate.authority.keys import REVOCATIONS_FILE, Signer
-from passgate.core.jwks import parse_jwks
+from passgate.authority.keys import REVOCATIONS_FILE, Signer, load_issuer
+from passgate.authority.revoking import keys_of
 from passgate.core.jws import REVOCATIONS_TYPES, read
 from passgate.core.revocation import read_revocation_list
 from passgate.core.revocation_delta import MAX_DELTA_BYTES
@@ -25,8 +24,11 @@ BACKLOG: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The list as it was last seen, and the deltas that led there, each with its number."""
+    """The list as it was last seen, who signs then, and the deltas that led there, with their
+    numbers.
+    """
 
+    signer: Signer
     number: int = 0
     expires_at: int = 0
     deltas: tuple[tuple[int, str], ...] = ()
@@ -40,11 +42,10 @@ class Pushing:
     """
 
     def __init__(self, directory: Path, signer: Signer) -> None:
+        self._directory = directory
         self._path = directory / REVOCATIONS_FILE
-        self._signer = signer
-        self._keys = parse_jwks(json.dumps({"keys": [dict(signer.public_jwk)]}).encode())
         self._known: set[int] = set()
-        self._state = _State()
+        self._state = _State(signer)
 
     @property
     def number(self) -> int:
@@ -54,21 +55,24 @@ class Pushing:
     def look(self, now: float) -> bool:
         """Reads the list again; whether it is another one. `now` is Unix seconds.
 
-        Raises `DataError` for what is not the list of this issuer, newer than what was seen before.
+        Raises `DataError` for what is not the list of this issuer, newer than what was seen before,
+        and `KeyFileError` where its key is gone: whoever changes it signs the list anew.
         """
+        old = self._state
+        signer = load_issuer(self._directory)
+        if signer.issuer != old.signer.issuer:
+            raise DataError(f"{self._directory} is another issuer's now: {signer.issuer}")
         try:
             raw = self._path.read_bytes()
         except OSError as error:
             raise DataError(f"{self._path} cannot be read: {error.strerror}") from None
         try:
-            found = read_revocation_list(
-                raw, self._signer.issuer, self._keys, now=now, plain_allowed=False
-            )
+            keys = keys_of(self._directory, signer)
+            found = read_revocation_list(raw, signer.issuer, keys, now=now, plain_allowed=False)
         except ValueError as error:
             raise DataError(f"{self._path}: {str(error).rstrip('.')}") from None
         if found.issued_at is None or found.expires_at is None or found.statuses is not None:
             raise DataError(f"{self._path} is no list that deltas could add to")
-        old = self._state
         if found.issued_at < old.number:
             raise DataError(f"{self._path} is older than the list that was there before")
         if found.issued_at == old.number:
@@ -76,7 +80,7 @@ class Pushing:
         entries: list[dict[str, Any]] = read(raw.strip(), REVOCATIONS_TYPES).claims["revoked"]
         listed = {_identity(entry) for entry in entries}
         deltas: tuple[tuple[int, str], ...] = ()
-        state = _State(found.issued_at, found.expires_at)
+        state = _State(signer, found.issued_at, found.expires_at)
         if old.number and self._known <= listed:
             new = [entry for entry in entries if _identity(entry) not in self._known]
             delta = self._sign(state, old.number, new, now)
@@ -97,10 +101,10 @@ class Pushing:
         return state.number, self._sign(state, state.number, [], now)
 
     def _sign(self, state: _State, before: int, entries: list[dict[str, Any]], now: float) -> str:
-        return self._signer.sign(
+        return state.signer.sign(
             DELTA_TYP,
             {
-                "iss": self._signer.issuer,
+                "iss": state.signer.issuer,
                 "iat": int(now),
                 "exp": state.expires_at,
                 "before": before,

@@ -15,6 +15,7 @@ from typing import Any, Final
 from passgate.authority.keys import REVOCATIONS_FILE, Signer, check_id, read_jwks
 from passgate.core.jwks import parse_jwks
 from passgate.core.jws import REVOCATIONS_TYPES, read
+from passgate.core.keys import PublicKey
 from passgate.core.revocation import KINDS, MAX_LIST_BYTES, read_revocation_list
 from passgate.errors import DataError, KeyFileError
 from passgate.files import write_whole
@@ -108,6 +109,16 @@ def check_list(directory: Path, signer: Signer, now: float) -> None:
     _read(directory / REVOCATIONS_FILE, signer, now)
 
 
+def keys_of(directory: Path, signer: Signer) -> dict[str, PublicKey]:
+    """The public keys that a list in `directory` may be signed with: `signer`'s, and where the key
+    was changed, the one before."""
+    try:
+        keys = parse_jwks(json.dumps({"keys": read_jwks(directory)}).encode())
+    except KeyFileError:
+        keys = {}
+    return keys | parse_jwks(json.dumps({"keys": [dict(signer.public_jwk)]}).encode())
+
+
 def _read(path: Path, signer: Signer, now: float) -> tuple[list[dict[str, Any]], int]:
     """The entries and `iat` of the list at `path`, once it is known to be the issuer's."""
     try:
@@ -117,12 +128,7 @@ def _read(path: Path, signer: Signer, now: float) -> tuple[list[dict[str, Any]],
         raise DataError(
             f"{path} does not exist; restore it from a copy, or from what a gate serves"
         ) from None
-    try:
-        # Where the key was changed, the one before may have signed the list.
-        keys = parse_jwks(json.dumps({"keys": read_jwks(path.parent)}).encode())
-    except KeyFileError:
-        keys = {}
-    keys |= parse_jwks(json.dumps({"keys": [dict(signer.public_jwk)]}).encode())
+    keys = keys_of(path.parent, signer)
     try:
         old = read_revocation_list(raw, signer.issuer, keys, now=now, plain_allowed=False)
     except ValueError as error:

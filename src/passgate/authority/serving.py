@@ -14,7 +14,7 @@ from aiohttp import web
 
 from passgate.authority.keys import JWKS_FILE, REVOCATIONS_FILE, Signer
 from passgate.authority.pushing import Pushing
-from passgate.errors import DataError
+from passgate.errors import PassgateError
 from passgate.watch import Watch
 
 EVENTS_PATH: Final = "/revocations/events"
@@ -55,7 +55,10 @@ class Authority:
         self._closing = False
 
     async def start(self) -> None:
-        """Looks at the list, and from now on whenever it changes. Raises `DataError`."""
+        """Looks at the list, and from now on whenever it changes.
+
+        Raises `DataError` and `KeyFileError`.
+        """
         watch = Watch([self._directory / REVOCATIONS_FILE])
         await asyncio.to_thread(self._pushing.look, self._now())
         self._watching = asyncio.get_running_loop().create_task(self._watch(watch))
@@ -98,7 +101,7 @@ class Authority:
                 continue
             try:
                 changed = await asyncio.to_thread(self._pushing.look, self._now())
-            except DataError as error:
+            except PassgateError as error:
                 _logger.warning("list_not_pushed", error=str(error))
                 continue
             if changed:

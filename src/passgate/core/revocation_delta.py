@@ -28,6 +28,10 @@ _CLAIMS: Final = frozenset({"iss", "iat", "exp", "before", "after", "revoked"})
 _MAX_AHEAD_S: Final = 120
 
 
+class UnknownKeyError(ValueError):
+    """The delta is signed by a key that may be one of the issuer's soon."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
     """What was revoked from the list issued at `before` to the one issued at `after`.
@@ -71,14 +75,15 @@ def read_delta(
 ) -> Delta:
     """The delta in `raw`, signed by one of `keys` that is not among `revoked_keys`.
 
-    `issuer` is whose it must be, `now` Unix seconds. Raises `ValueError` with a sentence.
+    `issuer` is whose it must be, `now` Unix seconds. Raises `ValueError` with a sentence,
+    and for a key that is not among them `UnknownKeyError`.
     """
     if len(raw) > MAX_DELTA_BYTES:
         raise ValueError(f"the delta is larger than {MAX_DELTA_BYTES} bytes")
     jws = read(raw, DELTA_TYPES)
     key = keys.get(jws.kid)
     if not isinstance(key, bytes):
-        raise ValueError("the delta is signed by a key that the issuer does not have now")  # noqa: TRY004 - an id that names another kind of key, or none
+        raise UnknownKeyError("the delta is signed by a key that the issuer does not have now")
     if jws.kid in revoked_keys:
         raise ValueError("the delta is signed by a key that has been revoked")
     if not fits(key, jws.signature, jws.signing_input):

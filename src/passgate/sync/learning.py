@@ -16,7 +16,7 @@ from passgate.core.revocation import (
     packed,
     read_revocation_list,
 )
-from passgate.core.revocation_delta import read_delta
+from passgate.core.revocation_delta import UnknownKeyError, read_delta
 from passgate.core.trust import KeySet, Revocations
 from passgate.errors import DataError
 from passgate.sync.follower import Follower, Memory, in_time
@@ -179,7 +179,11 @@ class ListFollower(Follower[Revocations]):
         if value is None or number is None:
             raise ValueError("there is no signed list that a delta could add to")
         keys = self._keys()
-        delta = read_delta(raw, self.issuer, keys, value.keys, now=now.wall)
+        try:
+            delta = read_delta(raw, self.issuer, keys, value.keys, now=now.wall)
+        except UnknownKeyError:
+            self.signers.ask()  # it may be a new one
+            raise
         if delta.before > number:
             return Taken(False, True)
         if delta.after < number:

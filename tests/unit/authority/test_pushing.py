@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from passgate.authority import pushing
-from passgate.authority.keys import REVOCATIONS_FILE, KeySigner, new_issuer
+from passgate.authority.keys import REVOCATIONS_FILE, KeySigner, load_issuer, new_issuer
 from passgate.authority.pushing import Pushing
 from passgate.authority.revoking import Revoked, new_list, revoke
+from passgate.authority.rotating import rotate
 from passgate.core.revocation import packed
 from passgate.core.revocation_delta import Delta, read_delta
-from passgate.errors import DataError
+from passgate.errors import DataError, KeyFileError
 from passgate.testing import TestIssuer
 
 NOW = time.time()
@@ -104,6 +105,35 @@ def test_the_backlog_is_bounded(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> No
     assert [
         hash(f"a{n}") in lab.read(raw).agents for n, (_, raw) in enumerate(lab.pushing.after(0), 1)
     ] == [True, True]
+
+
+def test_a_key_that_is_changed_signs_from_then_on(lab: Lab) -> None:
+    """Rotation signs the list anew; what the old key pushed is still good with the old key."""
+    lab.pushing.look(NOW)
+    lab.revoke("a1")
+    lab.pushing.look(NOW)
+    old = lab.signer
+    rotate(lab.directory, NOW)
+    lab.signer = load_issuer(lab.directory)
+    assert lab.signer.kid != old.kid
+    assert lab.pushing.look(NOW)
+    assert lab.read(lab.pushing.heartbeat(NOW)[1]).kid == lab.signer.kid
+    (first, second) = lab.pushing.after(0)
+    assert lab.read(second[1]).kid == lab.signer.kid
+    lab.signer = old
+    assert lab.read(first[1]).agents == {hash("a1")}
+
+
+def test_a_directory_that_became_another_issuer_s_is_not_served(lab: Lab) -> None:
+    """Its gates would be told about somebody else."""
+    lab.pushing.look(NOW)
+    for name in ("issuer.key", "jwks.json", REVOCATIONS_FILE):
+        (lab.directory / name).unlink()
+    with pytest.raises(KeyFileError):
+        lab.pushing.look(NOW)
+    new_list(lab.directory, new_issuer(lab.directory, "iss_other"), NOW)
+    with pytest.raises(DataError, match="another issuer's now: iss_other"):
+        lab.pushing.look(NOW)
 
 
 FOREIGN = TestIssuer("iss_lab", seed="other")
