@@ -47,7 +47,20 @@ def read_catalog(path: Path, problems: Problems, line: int) -> CatalogFile | Non
     note_lines(node, At("", problems, path.parent, {}, lines))
     document = plain_value(node)
     _judge_constraints(document, problems, file, lines)
-    return _judge_whole(document, problems, file, lines) if len(problems) == before else None
+    if len(problems) > before:  # what was named of constraints is not said again
+        document = _without_constraints(document)
+    catalog = _judge_whole(document, problems, file, lines)
+    return catalog if len(problems) == before else None
+
+
+def _without_constraints(document: dict[str, Any]) -> dict[str, Any]:
+    bare = [
+        {name: value for name, value in entry.items() if name != "constraints"}
+        if isinstance(entry, dict)
+        else entry
+        for entry in document["permissions"]
+    ]
+    return {**document, "permissions": bare}
 
 
 def _judge_constraints(document: Any, problems: Problems, file: str, lines: dict[str, int]) -> None:

@@ -125,7 +125,7 @@ def parse_permissions(
         try:
             entry = _known_entry(item, known) or _entry(item)
         except ValueError as error:
-            problems.append(f"entry {number} of the catalog: {error}")
+            problems += [f"entry {number} of the catalog: {said}" for said in error.args]
             continue
         if entry.key in entries:
             problems.append(f"entry {number} of the catalog: {entry.key!r} is there already")
@@ -151,27 +151,35 @@ def content_hash(canonical: bytes) -> str:
 def _entry(item: object) -> CatalogEntry:
     if not isinstance(item, Mapping):
         raise ValueError("it must be an object")  # noqa: TRY004 - what was authored is wrong
-    unknown = sorted(str(name) for name in item.keys() - _MEMBERS)
-    if unknown:
-        raise ValueError(f"unknown member {unknown[0]!r}")
-    key = item.get("key")
-    if not isinstance(key, str) or not is_name(key) or "*" in key:
-        raise ValueError("`key` must name one action")
-    for name in ("display_name", "description"):
-        if not isinstance(item.get(name, ""), str):
-            raise ValueError(f"`{name}` must be a text")  # noqa: TRY004 - as above
-    if item.get("risk_level", "low") not in RISK_LEVELS:
-        raise ValueError(f"`risk_level` must be one of {', '.join(RISK_LEVELS)}")
+    problems = _shape_problems(item)
+    if problems:
+        raise ValueError(*problems)
+    key, authored = item["key"], item.get("constraints", {})
     min_tier = item.get("min_trust_tier", "L0")
-    if min_tier not in TIERS:
-        raise ValueError(f"`min_trust_tier` must be one of {', '.join(TIERS)}")
-    authored = item.get("constraints", {})
-    if not isinstance(authored, Mapping):
-        raise ValueError("`constraints` must be an object")  # noqa: TRY004 - as above
     constraints = parse_constraints(authored, guardrails=True) if authored else NO_CONSTRAINTS
     if constraints.unknown:
         raise ValueError(f"nothing here enforces {constraints.unknown[0]!r}")
     return CatalogEntry(key, constraints, min_tier, read_terms(constraints.values), item)
+
+
+def _shape_problems(item: Mapping[str, object]) -> list[str]:
+    """Everything that is wrong with an entry, but for its constraints."""
+    problems = [f"unknown member {name!r}" for name in sorted(map(str, item.keys() - _MEMBERS))]
+    key = item.get("key")
+    if not isinstance(key, str) or not is_name(key) or "*" in key:
+        problems.append("`key` must name one action")
+    problems += [
+        f"`{name}` must be a text"
+        for name in ("display_name", "description")
+        if not isinstance(item.get(name, ""), str)
+    ]
+    if item.get("risk_level", "low") not in RISK_LEVELS:
+        problems.append(f"`risk_level` must be one of {', '.join(RISK_LEVELS)}")
+    if item.get("min_trust_tier", "L0") not in TIERS:
+        problems.append(f"`min_trust_tier` must be one of {', '.join(TIERS)}")
+    if not isinstance(item.get("constraints", {}), Mapping):
+        problems.append("`constraints` must be an object")
+    return problems
 
 
 def check_catalog(

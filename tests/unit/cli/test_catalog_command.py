@@ -126,16 +126,16 @@ def test_a_catalog_that_is_not_valid_is_not_published(place: Path) -> None:
         "permissions:\n"
         '  - {key: api:read, constraints: {"core:pricing:per_call_cents": -1}}\n'
         '  - {key: api:read, constraints: {"core:pricing:per_call_cents": 0.5}}\n'
-        '  - {key: "*", constraints: {"core:x": 1}}\n'
+        '  - {key: "*", constraints: {"core:x": 1}, risk_level: huge, colour: red}\n'
+        "  - 5\n"
     )
     for command in ("publish", "diff", "show"):
         result = run("catalog", command)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert [line.partition("catalog.yaml:")[2][:2] for line in result.stderr.splitlines()] == [
-            "2:",
-            "3:",
-            "4:",
-        ]
+        said = [line.partition("catalog.yaml:")[2] for line in result.stderr.splitlines()]
+        assert [line[:2] for line in said] == ["2:", "3:", "3:", "4:", "4:", "4:", "4:", "5:"]
+        for words in ("there already", "core:x: no such", "`key`", "`risk_level`", "'colour'"):
+            assert words in result.stderr
     assert not (place / "passgate-data").exists()
 
 

@@ -90,6 +90,15 @@ def test_every_problem_is_told() -> None:
     with pytest.raises(ValueError, match="entry") as caught:
         parse_catalog({"permissions": [5, {"key": "a:b"}, {"key": "a:b"}]})
     assert len(caught.value.args) == 2
+    with pytest.raises(ValueError, match="`key`") as caught:
+        parse_catalog({"permissions": [{"b": 1, "a": 1, "risk_level": "no", "constraints": 5}]})
+    assert [each.rpartition(": ")[2][:13] for each in caught.value.args] == [
+        "unknown membe",
+        "unknown membe",
+        "`key` must na",
+        "`risk_level` ",
+        "`constraints`",
+    ]
 
 
 def test_a_catalog_without_canonical_form_is_refused() -> None:
