@@ -1,7 +1,6 @@
 """Overseer: a running gate as its operator sees it, through the admin listener."""
 
 import asyncio
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,10 +117,10 @@ class Overseer:
         loaded = True
         stale_issuers: dict[str, bool] = {}
         for row in gate.keeper.status():
-            stale = row["age_s"] is None or row["age_s"] > self._max_stale_s(
-                row["issuer"], row["kind"]
-            )
-            stale = stale or (row["age_s"] or 0) > (row["max_age_s"] or inf)
+            # Ages are whole seconds here, rounded down; requests are refused in that very second.
+            limit = self._max_stale_s(row["issuer"], row["kind"])
+            limit = min(limit, row["max_age_s"] or limit)
+            stale = row["age_s"] is None or row["age_s"] >= limit
             expired = row["expires_at"] is not None and row["expires_at"] <= now.wall
             ok = not (stale or expired)
             rows.append({"name": f"{row['issuer']} {row['kind']}", "ok": ok, **row})

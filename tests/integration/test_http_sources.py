@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.awaiting import eventually
 
-from passgate.core.jwks import MAX_JWKS_BYTES
+from passgate.core.jwks import MAX_JWKS_BYTES, parse_jwks
 from passgate.errors import SourceError
 from passgate.sync.http_source import HttpSource
 from passgate.sync.keeper import Keeper
@@ -345,6 +345,47 @@ def test_a_certificate_is_always_verified(tmp_path: Path) -> None:
             assert await read(url, tls=trusting) == Fetched(JWKS, None)
             with pytest.raises(SourceError, match="cannot be read"):
                 await read(url.replace("127.0.0.1", "localhost"), tls=trusting)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("sent", [0, 30, len(JWKS) - 1])
+def test_tls_that_breaks_off_teaches_nothing(tmp_path: Path, sent: int) -> None:
+    """Whoever can cut a connection cannot choose where a document ends: what came is no key set."""
+
+    async def scenario() -> None:
+        context, cert = certificate(tmp_path)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(JSON_HEAD + b"\r\n" + JWKS[:sent])  # as long as the connection is open
+            await writer.drain()
+            writer.transport.abort()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        async with server:
+            url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks.json"
+            trusting = ssl.create_default_context(cafile=str(cert))
+
+            async def keys() -> object:
+                answer = await read(url, tls=trusting)
+                assert isinstance(answer, Fetched)
+                return parse_jwks(answer.body)
+
+            with pytest.raises((SourceError, ValueError)):
+                await keys()
+
+    asyncio.run(scenario())
+
+
+def test_tls_that_ends_before_it_began_is_an_error_of_one_line() -> None:
+    async def scenario() -> None:
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        async with server:
+            url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks.json"
+            with pytest.raises(SourceError, match="cannot be read: ") as caught:
+                await read(url)
+        assert "\n" not in str(caught.value)
 
     asyncio.run(scenario())
 

@@ -25,6 +25,7 @@ _TYPES: Final[dict[Kind, frozenset[str]]] = {
         }
     ),
 }
+_CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 _PART_BYTES: Final = 64 * 1024
 _MAX_ETAG: Final = 1024
 
@@ -104,16 +105,19 @@ class HttpSource(Source):
             )
         if answer.status != 200:
             raise SourceError(f"{self.name} answered {answer.status}, expected 200")
-        encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
-        if encoding != "identity":
+        encodings = answer.headers.getall("Content-Encoding", ["identity"])
+        if any(encoding.strip().lower() != "identity" for encoding in encodings):
             raise SourceError(f"{self.name} answered in a content encoding that was not asked for")
         # The header itself: the client library would make up a type where there is none.
-        given = answer.headers.get("Content-Type", "")
-        if given.partition(";")[0].strip().lower() not in self._types:
+        given = answer.headers.getall("Content-Type", [])
+        if len(given) != 1 or given[0].partition(";")[0].strip().lower() not in self._types:
             raise SourceError(
                 f"{self.name} answered with another content type than"
                 f" {' or '.join(sorted(self._types))}"
             )
+        # JSON and JWS are UTF-8 (RFC 8259 section 8.1): who says otherwise sends something else.
+        if (answer.charset or "utf-8").lower() not in _CHARSETS:
+            raise SourceError(f"{self.name} answered in another charset than UTF-8")
         if answer.content_length is not None and answer.content_length > self._max_bytes:
             raise SourceError(f"{self.name} is larger than {self._max_bytes} bytes")
 
