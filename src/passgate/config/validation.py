@@ -65,7 +65,7 @@ def _issuers(found: Findings) -> None:
             found.problem(f"{path}.{where}", "must leave refresh shorter than max_stale")
         if entry["revocations_push"] not in (None, BAD) and entry["revocations"] is None:
             found.problem(f"{path}.revocations_push", "adds to a list: name it as revocations")
-        for key in ("keys", "revocations", "revocations_push"):
+        for key in ("keys", "keys_origin", "revocations", "revocations_push"):
             source = entry[key]
             if source in (None, BAD):
                 continue
@@ -83,7 +83,8 @@ def _issuers(found: Findings) -> None:
                 else:
                     found.warn(f"{path}.{key}", "is read without TLS: anyone between can forge it")
         source = entry["keys"]
-        if entry["keys_origin"] is not None and source is not BAD and source.kind != "oidc":
+        origin = entry["keys_origin"]
+        if origin not in (None, BAD) and source is not BAD and source.kind != "oidc":
             found.problem(f"{path}.keys_origin", "is for keys: oidc:... alone")
         _constraints(found, f"{path}.constraints", entry["constraints"])
 

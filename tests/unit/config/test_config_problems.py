@@ -476,6 +476,10 @@ ISSUERS = {
         {"keys_origin": "https://keys.example"},
         "issuers[0].keys_origin is for keys: oidc:... alone",
     ),
+    "an origin over plain HTTP": (
+        {"keys": "oidc:https://issuer.example", "keys_origin": "http://keys.example"},
+        "issuers[0].keys_origin must be https:// (or set insecure_http: true)",
+    ),
     "an origin that is a URL": (
         {"keys": "oidc:https://issuer.example", "keys_origin": "https://keys.example/jwks"},
         "issuers[0].keys_origin must be an origin: scheme, host and port alone",
