@@ -5,7 +5,7 @@ what each child owes its parent besides: check 10. That every ancestor's constra
 what is charged to whom, follows from `Passport.lineage`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -61,23 +61,25 @@ def judge_chain(links: Sequence[Unverified]) -> Refusal | None:
     return None
 
 
-def within(child: Iterable[Permission], parent: Sequence[Permission]) -> bool:
+def within(child: Iterable[Permission], parent: Iterable[Permission]) -> bool:
     """Whether each of `child`'s permissions is whole inside one of `parent`'s.
 
     Two of a parent's that together cover one of a child's are not enough: which actions exist is
-    nothing that a passport knows.
+    nothing that a passport knows. Takes as long as both are, not as their product: whoever may
+    delegate writes as many as a credential has room for.
     """
-    return all(
-        any(pattern_within(each.pattern, wider.pattern) for wider in parent) for each in child
-    )
+    wider = {entry.pattern for entry in parent}
+    return all(pattern_within(entry.pattern, wider) for entry in child)
 
 
-def pattern_within(pattern: str, wider: str) -> bool:
-    """Whether every action that `pattern` covers is covered by `wider`."""
-    if wider in ("*", pattern):
+def pattern_within(pattern: str, wider: Container[str]) -> bool:
+    """Whether one of the patterns `wider` covers every action that `pattern` covers."""
+    if pattern in wider or "*" in wider:
         return True
-    if not wider.endswith(":*"):
-        return False
-    prefix = wider[:-1]
-    # `a:*` covers `a:b` and `a:b:*`, and not `a`; of `*` only `*` is wide enough.
-    return pattern.startswith(prefix) and len(pattern) > len(prefix)
+    # `a:*` covers `a:b` and `a:b:*`, and not `a` or `a:`; of `*` only `*` is wide enough.
+    colon = pattern.find(":")
+    while 0 <= colon < len(pattern) - 1:
+        if pattern[: colon + 1] + "*" in wider:
+            return True
+        colon = pattern.find(":", colon + 1)
+    return False

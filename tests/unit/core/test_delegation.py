@@ -14,13 +14,15 @@ from tests.craft import (
     revocations,
     trust,
 )
+from tests.pace import assert_quick
 from tests.vectors.chains import below, bound, root
 
+from passgate.core.constraints.base import NO_CONSTRAINTS
 from passgate.core.declared import with_presenter
-from passgate.core.delegation import path_of, pattern_within
+from passgate.core.delegation import path_of, pattern_within, within
 from passgate.core.facts import NO_FACTS
 from passgate.core.instant import Instant
-from passgate.core.passport import Holder, Passport
+from passgate.core.passport import Holder, Passport, Permission
 from passgate.core.permissions import covers
 from passgate.core.reasons import Refusal
 from passgate.core.status_list import StatusList
@@ -53,7 +55,21 @@ def test_a_pattern_is_within_another_only_if_that_covers_all_of_it(
     actions = ["a", "b", "ab", "a:b", "a:c", "b:a", "ab:c", "a:b:c", "a:b:d", "a:bc:d", "b:a:c"]
     inside = all(covers(wider, action) for action in actions if covers(pattern, action))
 
-    assert pattern_within(pattern, wider) == inside
+    assert pattern_within(pattern, {wider}) == inside
+    assert pattern_within(pattern, {"z:*", "a:b:c:*", wider}) == inside
+
+
+def test_many_permissions_are_compared_in_no_more_time_than_they_are_long() -> None:
+    """Whoever may delegate signs as many as there is room for, and anew each time."""
+
+    def many(*patterns: str) -> list[Permission]:
+        return [Permission(pattern, NO_CONSTRAINTS) for pattern in patterns]
+
+    child = many(*(f"a:{number}" for number in range(4_000)))
+    parent = many(*(f"b:{number}" for number in range(4_000)), "a:*")
+
+    assert within(child, parent)
+    assert_quick(lambda: within(child, parent), most=20)
 
 
 def test_links_are_named_by_their_path_and_end_with_the_first() -> None:
