@@ -35,6 +35,7 @@ from tests.csp_craft import (
     root,
     token,
 )
+from tests.pace import assert_quick
 
 from passgate.core.constraints.base import NO_CONSTRAINTS
 from passgate.core.csp_chain import implied
@@ -364,6 +365,16 @@ def _entries(*patterns: str) -> tuple[Permission, ...]:
 def test_attenuation_is_csps(child: str, parent: str, expected: bool) -> None:
     """A name is implied by what covers it, a pattern by itself and `*` alone."""
     assert implied(_entries(child), _entries(parent)) is expected
+
+
+def test_the_longest_comparison_is_bounded() -> None:
+    """Scopes that are as costly to compare as a credential has room for."""
+    slow = "*a*" + "?" * 120 + "b"
+    names = _entries(*(f"{number:03}" + "a" * 180 for number in range(128)))
+    patterns = _entries("*a", *(f"{slow}{number:02}" for number in range(31)))
+
+    assert implied(names, patterns)
+    assert_quick(lambda: implied(names, patterns), most=50)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from passgate.core.jws import (
     read,
 )
 from passgate.core.passport import Permission, Principal
-from passgate.core.permissions import is_catch_all
+from passgate.core.permissions import is_catch_all, is_glob
 from passgate.core.presented import BESIDE
 from passgate.core.reasons import Refusal
 
@@ -31,7 +31,10 @@ NAMESPACE: Final = "https://agent-passport.org/claims/"
 """What the names of the agent's own claims begin with."""
 
 MAX_SCOPES: Final = 128
-"""The most entries that `tool_scope` may have: each is compared with each of a parent's."""
+"""The most entries that `tool_scope` may have."""
+
+MAX_PATTERNS: Final = 32
+"""How many of them may be patterns: each name of a child is held against each of a parent's."""
 
 ALGORITHMS: Final = frozenset({"RS256", "ES256", "EdDSA"})
 """What such a token may be signed by; csp has no other name for EdDSA."""
@@ -198,6 +201,8 @@ def _scope(value: object) -> tuple[Permission, ...]:
         raise UnsupportedError(f"The claim `tool_scope` has more than {MAX_SCOPES} entries.")
     if not all(type(pattern) is str and is_name(pattern) for pattern in value):
         raise MalformedError(f"Each entry of `tool_scope` must be {A_NAME}.")
+    if sum(map(is_glob, value)) > MAX_PATTERNS:
+        raise UnsupportedError(f"The claim `tool_scope` has more than {MAX_PATTERNS} patterns.")
     return tuple(
         [Permission(pattern, NO_CONSTRAINTS, "glob", is_catch_all(pattern)) for pattern in value]
     )

@@ -18,7 +18,7 @@ from tests.csp_craft import (
 
 from passgate.core.formats import read
 from passgate.core.formats.base import ChainError, Unverified
-from passgate.core.formats.csp import MAX_SCOPES, NAMESPACE, is_csp, read_csp
+from passgate.core.formats.csp import MAX_PATTERNS, MAX_SCOPES, NAMESPACE, is_csp, read_csp
 from passgate.core.jws import MalformedError, UnsupportedError
 from passgate.core.presented import with_parents
 
@@ -155,6 +155,7 @@ def test_malformed_claims_are_named(changes: dict[str, Any]) -> None:
         {NAMESPACE + "txn_constraints": {"max_amount_minor": 1}},
         {"act": {"sub": "alice", "iss": "x"}},
         {"tool_scope": ["a"] * (MAX_SCOPES + 1)},
+        {"tool_scope": ["a*"] * (MAX_PATTERNS + 1)},
     ],
     ids=lambda changes: str(next(iter(changes))),
 )
@@ -163,6 +164,7 @@ def test_what_nobody_enforces_is_unsupported(changes: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedError):
         read_root(**changes)
     assert read_root(tool_scope=["a"] * MAX_SCOPES).permissions
+    assert read_root(tool_scope=["a*"] * MAX_PATTERNS).permissions
 
 
 @pytest.mark.parametrize(
