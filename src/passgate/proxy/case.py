@@ -26,15 +26,14 @@ from passgate.ledger.protocol import (
     Taken,
     Unavailable,
 )
-from passgate.proxy.allowance import allowance_lines, shortfall_lines
+from passgate.proxy.allowance import shortfall_lines
+from passgate.proxy.departure import depart
 from passgate.proxy.describing import describe
-from passgate.proxy.forwarding import anonymous_lines, hop_lines, identity_lines
 from passgate.proxy.holding import Holding
 from passgate.proxy.metering import Meter
 from passgate.proxy.priced import note_taken
-from passgate.proxy.refusals import nonce_line
-from passgate.proxy.remembering import consult, count
-from passgate.proxy.rewriting import judged_again, without_digests
+from passgate.proxy.remembering import consult
+from passgate.proxy.rewriting import judged_again
 from passgate.proxy.steps import WAIT, Answer, Forward, NeedBody, Step
 from passgate.record import Record
 
@@ -373,7 +372,7 @@ class Case:
         self._reservation = reservation
         if reservation is not None and reservation.charges is not record.charges:
             note_taken(record, reservation)
-        forward = self._prepare(reservation)
+        forward = self._departure(reservation)
         self._forward = forward
         plan = self.plan
         assert plan is not None
@@ -388,6 +387,15 @@ class Case:
             return WAIT
         enforcer.tally.decided(record)
         return forward
+
+    def _departure(self, reservation: Reservation | None) -> Forward:
+        request, plan = self._request, self.plan
+        assert request is not None
+        assert plan is not None
+        lines = b"" if self.holding is None else self.holding.lines
+        return depart(
+            self._enforcer, self._record, request, plan, self.now, self.world, reservation, lines
+        )
 
     def _meter(self, plan: Plan) -> Meter:
         """What charges the minutes after the first; judged by the policy of the decision."""
@@ -455,76 +463,10 @@ class Case:
             return enforcer.log_unavailable(self._record)
         self._record.decision = "allow"
         self._record.enforced = False
-        self._forward = self._prepare(None)
+        self._forward = self._departure(None)
         enforcer.allowed(self._record, None)
         enforcer.tally.decided(self._record)
         return self._forward
-
-    def _prepare(self, reservation: Reservation | None) -> Forward:
-        """The upstream's request head, and the lines that the answer will carry."""
-        request = self._request
-        plan = self.plan
-        assert request is not None
-        assert plan is not None
-        record = self._record
-        world = self.world
-        passport = plan.passport
-        decision_id = record.decision_id.encode()
-        answer_lines = b"Passport-Decision: allow\r\nPassport-Decision-Id: " + decision_id + b"\r\n"
-        if passport is None:
-            identity = anonymous_lines(plan.action)
-            answer_lines += world.surface.upgrade_lines
-        else:
-            identity = identity_lines(passport, record.tier, plan.action)
-        audience = world.assertion_audience
-        if audience is not None:
-            identity += self._enforcer.assertions.line(request, record, audience)
-        if plan.proven is not None:
-            answer_lines += self._next_nonce()
-        if self.holding is not None:
-            answer_lines += self.holding.lines
-        if reservation is not None:
-            answer_lines += allowance_lines(self._enforcer.ledger.left(reservation))
-        if plan.watches:
-            count(plan, self._enforcer.paces, self.now)
-        sorted_headers = request.sorted
-        forward_lines = sorted_headers.forward
-        if plan.findings and plan.findings[0].body is not None:
-            forward_lines = without_digests(forward_lines)
-        head = b"".join(
-            (
-                request.method.encode(),
-                b" ",
-                request.target,
-                b" HTTP/1.1\r\nHost: ",
-                sorted_headers.host or b"",
-                b"\r\n",
-                forward_lines,
-                identity,
-                b"X-Passport-Decision-Id: ",
-                decision_id,
-                b"\r\n",
-                hop_lines(request),
-            )
-        )
-        return Forward(
-            head,
-            answer_lines,
-            record,
-            request.body,
-            reservation,
-            self.now.boot,
-            record.enforced,
-            plan.route is not None and plan.route.cost_from_upstream,
-            plan.bounds,
-        )
-
-    def _next_nonce(self) -> bytes:
-        """The nonce for the agent's next proof, where proofs must have one."""
-        rules = self.world.policy.proof
-        if rules.nonces is None or not rules.nonce_required:
-            return b""
-        return nonce_line(rules.nonces.current(self.now))
 
     def failed(self) -> Answer:
         """A failure of our own: what was reserved is given back, since nothing was sent."""
