@@ -52,7 +52,7 @@ METRICS = (
     MetricRow("passgate_trust_bundle_version", "gauge", (),
               "The version of the trust bundle in force; 0 without one."),
     MetricRow("passgate_sync_failures_total", "counter", ("issuer", "kind"),
-              "Reads of a trust source that failed."),
+              "Reads of a trust source that failed, and streams of kind `push` that ended."),
     MetricRow("passgate_unknown_kid_total", "counter", ("issuer",),
               "Passports that named a key which the issuer does not have."),
     MetricRow("passgate_charges_total", "counter", ("kind",), "Charges reserved, by kind."),

@@ -26,7 +26,7 @@ class PushFollower:
     """One issuer's stream of deltas, which are added to the list that `listed` follows.
 
     `connected` is True while what comes is good, from the first event on; `taken` counts deltas
-    that added something.
+    that added something, and are kept.
     """
 
     kind: Literal["push"] = "push"
@@ -100,5 +100,5 @@ class PushFollower:
         if taken.wants_list:
             listed.hasten()
         if taken.added:
-            self.taken += 1
             await self._keep(listed)
+            self.taken += 1

@@ -11,10 +11,10 @@ import pytest
 from passgate.core.trust import Revocations
 from passgate.errors import DataError
 from passgate.sync import learning
-from passgate.sync.follower import Rhythm
+from passgate.sync.follower import ASK_INTERVAL_S, Rhythm
 from passgate.sync.learning import KeysFollower, ListFollower, Taken
 from passgate.sync.sources import FileSource, InlineSource
-from passgate.sync.store import SignedDelta, TrustStore
+from passgate.sync.store import Copy, SignedDelta, TrustStore
 from passgate.testing import ManualClock, TestIssuer
 
 LAB = TestIssuer("iss_lab")
@@ -205,6 +205,8 @@ def test_a_key_revoked_by_a_delta_adds_no_more(lab: Lab) -> None:
         for issuer in (ROTATED, TestIssuer("iss_lab", seed="nobody's"), TestIssuer("iss_other")):
             with pytest.raises(ValueError, match="key that"):
                 listed.take_delta(lab.delta(START + 2, START + 3, "a2", issuer=issuer), lab.clock())
+        # A new one may be the reason: the keys are asked for soon, and not at their refresh.
+        assert listed.signers.next_attempt_s(lab.clock()) <= ASK_INTERVAL_S
         assert agents(listed) == {"a1"}
 
     run(scenario())
@@ -233,6 +235,29 @@ def test_a_restart_finds_what_was_added(lab: Lab) -> None:
         await again.attempt()
         third = await lab.followed()
         assert (agents(third), third.number, third.deltas) == ({"a2"}, START + 3, ())
+
+    run(scenario())
+
+
+def test_a_list_from_a_bundle_stands_without_what_was_pushed_before(lab: Lab) -> None:
+    """It was issued later, so it has all of that."""
+
+    async def scenario() -> None:
+        lab.write(START)
+        listed = await lab.followed()
+        await listed.attempt()
+        listed.take_delta(lab.delta(START, START + 1, "a1"), lab.clock())
+        now = lab.clock()
+        body = LAB.revocation_list(("agent", "a1"), ("agent", "a2"), now=START + 2).encode()
+        signed_by = (LAB.kid, LAB.public_key.hex())
+
+        def copy(iat: int) -> Copy:
+            return Copy("iss_lab", "revocations", "bundle", body, None, now, iat, signed_by)
+
+        assert not listed.outruns(copy(START), now)
+        assert listed.outruns(copy(START + 2), now)
+        listed.take(listed.reread(copy(START + 2)), copy(START + 2))
+        assert (agents(listed), listed.deltas, listed.number) == ({"a1", "a2"}, (), START + 2)
 
     run(scenario())
 
