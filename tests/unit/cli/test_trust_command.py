@@ -80,11 +80,12 @@ def test_what_is_imported_is_used_by_every_command(place: Path) -> None:
     passport = run(
         *("issue", "--issuer", "issuer", "--agent", "a", "--permission", "api:*")
     ).stdout.strip()
-    before = run("verify", passport, "-c", "offline.yaml")
-    assert before.exit_code == 2
+    before = run("verify", passport, "--config", "offline.yaml")
+    assert before.exit_code == 1
+    assert "passgate trust import" in before.stderr
     assert taken_in().exit_code == 0
-    assert run("verify", passport, "-c", "offline.yaml").exit_code == 0
-    explained = run("explain", "-c", "offline.yaml", "--target", "/", "--passport", passport)
+    assert run("verify", passport, "--config", "offline.yaml").exit_code == 0
+    explained = run("explain", "--config", "offline.yaml", "--target", "/", "--passport", passport)
     assert explained.exit_code == 0, explained.stdout
     again = taken_in()
     assert again.exit_code == 0
