@@ -12,6 +12,7 @@ from typing import Any, Final
 from passgate.config.approval_checks import approvals_check
 from passgate.config.environment import open_to_others
 from passgate.config.findings import Findings
+from passgate.config.format_checks import formats_check
 from passgate.config.kinds import BAD, At
 from passgate.config.ledger_checks import ledger_check
 from passgate.config.listen_checks import proxy_protocol_check
@@ -306,6 +307,7 @@ CHECKS: Final[tuple[Callable[[Findings], None], ...]] = (
     ledger_check,
     _issuers,
     profile_check,
+    formats_check,
     _gate_constraints,
     approvals_check,
     _routes,
