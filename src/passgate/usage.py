@@ -37,12 +37,14 @@ class Known:
     id: str
     constraints: ConstraintSet
     permissions: tuple[tuple[str, ConstraintSet], ...]
+    delegated: bool = False
 
 
 def known_of(passport: Passport) -> Known:
     """What is known of a passport that the gate has at hand."""
     entries = tuple((entry.pattern, entry.constraints) for entry in passport.permissions)
-    return Known(passport.issuer, passport.id, passport.constraints, entries)
+    delegated = bool(passport.chain)
+    return Known(passport.issuer, passport.id, passport.constraints, entries, delegated)
 
 
 def on_record(directory: Path, agent: str) -> tuple[list[Known], bool]:
@@ -67,7 +69,9 @@ def _known(line: dict[str, Any]) -> Known:
         if isinstance(entry, dict)
     )
     constraints = _parsed(claims.get("constraints", {}))
-    return Known(line["issuer"], line["passport_id"], constraints, entries)
+    # On record by the path from its root, while its claims say what it is called itself.
+    delegated = claims.get("jti", claims.get("passport_id")) != line["passport_id"]
+    return Known(line["issuer"], line["passport_id"], constraints, entries, delegated)
 
 
 def _parsed(constraints: dict[str, Any]) -> ConstraintSet:
@@ -127,9 +131,14 @@ def _charges(
             if offered.terms.facts.free_calls:
                 free.append(free_charge(subject, offered.terms.facts.free_calls))
     for known in passports:
-        owed.append((subject_of_passport(issuer.id, known.id), known.constraints))
+        delegated = known.delegated
+        subject = subject_of_passport(issuer.id, known.id, delegated=delegated)
+        owed.append((subject, known.constraints))
         owed += [
-            (subject_of_permission(issuer.id, known.id, pattern), constraints)
+            (
+                subject_of_permission(issuer.id, known.id, pattern, delegated=delegated),
+                constraints,
+            )
             for pattern, constraints in known.permissions
         ]
     charges = (*free, *compile_owed(owed).charges)

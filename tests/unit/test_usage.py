@@ -6,6 +6,8 @@ from typing import Any
 
 from tests.support.house import House, inside
 
+from passgate.client.delegating import delegate
+from passgate.client.holder import Holder
 from passgate.usage import Known, known_of, on_record, usage_of
 
 LIMITS = {"core:rate:max_per_minute": 5, "core:cost:max_cumulative": 500}
@@ -90,3 +92,37 @@ def test_a_limit_that_was_lowered_is_overdrawn(tmp_path: Path) -> None:
         assert (row["limit"], row["used"], row["remaining"]) == (2, 4, 0)
 
     inside(tmp_path, work, **RELAXED)
+
+
+def test_a_delegates_own_limits_are_found_too(tmp_path: Path) -> None:
+    """By the path of its ids, from the passport at hand and from the record."""
+    holder = Holder.generate()
+    seen: list[str] = []
+
+    async def work(house: House) -> None:
+        root = house.mint(
+            agent="a",
+            passport_id="root",
+            claims={"cnf": {"jwk": holder.jwk}, "may_delegate": True},
+        )
+        permissions = [{"permission_key": "api:*", "constraints": {"core:rate:max_total": 9}}]
+        token = delegate(
+            root,
+            holder,
+            name="x",
+            permissions=permissions,
+            constraints=LIMITS,
+            now=house.clock.wall,
+        )
+        step = await house.forwarded("GET", "/v1/search", token)
+        charged = {charge.counter for charge in step.record.charges}
+        known = [known_of(each) for each in house.enforcer.cache.of_agent("a/x")]
+        rows = used(house, "a/x", known)
+        assert rows.keys() == charged
+        assert {row["used"] for row in rows.values() if row["kind"] != "spend"} == {1}
+        assert all("/delegated|iss_test|root%2F" in name for name in charged)
+        seen.extend(rows)
+
+    house = inside(tmp_path, work, **RELAXED)
+    found, _ = on_record(tmp_path / "log", "a/x")
+    assert list(used(house, "a/x", found)) == seen

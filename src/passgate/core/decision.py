@@ -487,11 +487,15 @@ def _owe(
     common = merge(policy.constraints, issuer.constraints)
     if common:
         owed.append((subject_of_agent(link.issuer, link.agent), common))
+    delegated = bool(link.chain)
     if link.constraints:
-        owed.append((subject_of_passport(link.issuer, link.id), link.constraints))
+        subject = subject_of_passport(link.issuer, link.id, delegated=delegated)
+        owed.append((subject, link.constraints))
     for entry in entries:
         if entry.constraints:
-            subject = subject_of_permission(link.issuer, link.id, entry.pattern)
+            subject = subject_of_permission(
+                link.issuer, link.id, entry.pattern, delegated=delegated
+            )
             owed.append((subject, entry.constraints))
     offered = offer_of(policy, action, link)
     if offered is not None and offered.constraints:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final, TypeAlias
 
+from passgate.core.constraints.subjects import root_of
 from passgate.ledger.calendar_window import UNITS, CalendarWindow
 from passgate.ledger.in_flight import InFlight
 from passgate.ledger.sliding_window import SlidingWindow
@@ -13,6 +14,9 @@ Window: TypeAlias = SlidingWindow | CalendarWindow
 Counter: TypeAlias = Window | InFlight
 
 MOST_UNVOUCHED: Final = 100_000
+MOST_DELEGATED: Final = 100_000
+"""The most counters that passports below one root have at a time of their own."""
+
 MOST_PROOFS: Final = 400_000
 """The most proofs of possession that are remembered at a time, some 270 bytes each."""
 
@@ -33,16 +37,22 @@ class Counters:
     Memory follows what is live: each new counter pays for looking at a few others, and those whose
     window has passed, or of which nothing is used, go. Subjects that anybody can invent without an
     issuer's word (client addresses, self-issued passports) share at most `most_unvouched` counters,
-    and proofs of possession, of which each makes one, at most `most_proofs`; a live one never makes
-    room for a new one.
+    and proofs of possession, of which each makes one, at most `most_proofs`; so do passports that
+    were delegated below one root, which its holder invents, `most_delegated`. A live one never
+    makes room for a new one.
     """
 
-    __slots__ = ("_proofs", "_unvouched", "_vouched", "by_name")
+    __slots__ = ("_most_delegated", "_of_root", "_proofs", "_unvouched", "_vouched", "by_name")
 
     def __init__(
-        self, most_unvouched: int = MOST_UNVOUCHED, most_proofs: int = MOST_PROOFS
+        self,
+        most_unvouched: int = MOST_UNVOUCHED,
+        most_proofs: int = MOST_PROOFS,
+        most_delegated: int = MOST_DELEGATED,
     ) -> None:
         self.by_name: dict[str, Counter] = {}
+        self._of_root: dict[str, int] = {}
+        self._most_delegated = most_delegated
         self._vouched = _Roster()
         self._unvouched = _Roster(most_unvouched)
         self._proofs = _Roster(most_proofs)
@@ -50,10 +60,10 @@ class Counters:
     def admit(self, name: str, ms: int, wall: float) -> Counter | None:
         """Makes the counter `name`; None where it belongs to the bounded ones and they are full."""
         roster = self._roster_of(name)
-        roster.sweep(self.by_name, _INSPECTED, ms, wall)
-        if roster.live >= roster.most:
-            roster.sweep(self.by_name, _INSPECTED_WHEN_FULL, ms, wall)
-            if roster.live >= roster.most:
+        self._sweep(roster, _INSPECTED, ms, wall)
+        if self._is_full(roster, name):
+            self._sweep(roster, _INSPECTED_WHEN_FULL, ms, wall)
+            if self._is_full(roster, name):
                 return None
         return self._make(name, roster)
 
@@ -62,7 +72,7 @@ class Counters:
         counter = self.by_name.get(name)
         if counter is None:
             roster = self._roster_of(name)
-            roster.sweep(self.by_name, _INSPECTED, ms, wall)
+            self._sweep(roster, _INSPECTED, ms, wall)
             counter = self._make(name, roster)
         return counter
 
@@ -104,11 +114,31 @@ class Counters:
         unvouched = len(parts) == 3 and is_unvouched(parts[2])
         return self._unvouched if unvouched else self._vouched
 
+    def _is_full(self, roster: "_Roster", name: str) -> bool:
+        root = root_of(_subject_of(name))
+        return roster.live >= roster.most or (
+            root != "" and self._of_root.get(root, 0) >= self._most_delegated
+        )
+
+    def _sweep(self, roster: "_Roster", most: int, ms: int, wall: float) -> None:
+        for name in roster.sweep(self.by_name, most, ms, wall):
+            self._count(name, -1)
+
     def _make(self, name: str, roster: "_Roster") -> Counter:
         counter = self.by_name[name] = self.unused(name)
         roster.names.append(name)
         roster.live += 1
+        self._count(name, 1)
         return counter
+
+    def _count(self, name: str, change: int) -> None:
+        root = root_of(_subject_of(name))
+        if root:
+            count = self._of_root.get(root, 0) + change
+            if count:
+                self._of_root[root] = count
+            else:
+                del self._of_root[root]
 
 
 class _Roster:
@@ -123,9 +153,10 @@ class _Roster:
         self.cursor = 0
         self.frozen = False
 
-    def sweep(self, by_name: dict[str, Counter], most: int, ms: int, wall: float) -> None:
-        """Looks at the next `most` counters and forgets the dead among them."""
+    def sweep(self, by_name: dict[str, Counter], most: int, ms: int, wall: float) -> list[str]:
+        """Looks at the next `most` counters and forgets the dead ones, whose names it returns."""
         names = self.names
+        forgotten: list[str] = []
         for _ in range(min(most, len(names))):
             if self.cursor >= len(names):
                 self.cursor = 0
@@ -137,11 +168,18 @@ class _Roster:
                     continue
                 del by_name[name]
                 self.live -= 1
+                forgotten.append(name)
             if self.frozen:
                 self.cursor += 1
             else:
                 names[self.cursor] = names[-1]
                 names.pop()
+        return forgotten
+
+
+def _subject_of(name: str) -> str:
+    """What follows kind and window in a counter's name; no subject holds a slash."""
+    return name.rpartition("/")[2]
 
 
 def is_unvouched(subject: str) -> bool:

@@ -133,3 +133,43 @@ def test_proofs_share_a_bounded_table_of_their_own() -> None:
     assert isinstance(burn("a", Instant(1e9 + 120, 120.0)), Shortfall)
     assert isinstance(ledger.reserve(rate("passport|iss_lab|p"), Instant(1e9, 0.0)), Reservation)
     assert isinstance(burn("d", Instant(1e9 + 250, 250.0)), Reservation)
+
+
+def test_delegates_of_one_root_share_a_bounded_table() -> None:
+    """Attack: whoever may delegate makes children without end, each with a limit of its own that is
+    never used up. Others have their places, and so has the root itself."""
+    counters = Counters(most_delegated=4)
+
+    def name(root: str, child: int, window: str = "total/total") -> str:
+        return f"{window}/{subject_of_passport('iss', f'{root}/c{child}', delegated=True)}"
+
+    def taken(made: str) -> bool:
+        counter = counters.admit(made, 0, 0.0)
+        return counter is not None and counter.take(0, 0.0, 1, 9)
+
+    for child in range(2):
+        assert taken(name("a", child))
+        assert taken(f"{name('a', child)}|shop%3A*")
+    assert not taken(name("a", 2))
+    assert not taken(name("a", 2, "rate/60"))
+    assert taken(name("b", 0))
+    for subject in ("passport|iss|a", "passport|iss|a%2Fc9", "agent|iss|a%2Fc9"):
+        assert taken(f"total/total/{subject}")
+
+    counters.by_name[name("a", 0)].give_back(0, 0.0, 1)
+    assert taken(name("a", 2))
+    assert counters.any(name("a", 3), 0, 0.0).take(0, 0.0, 1, 9)
+    assert not taken(name("a", 4))
+
+
+def test_no_root_is_counted_that_has_nothing() -> None:
+    """What is remembered of roots goes with their counters."""
+    counters = Counters()
+    for child in range(20):
+        counters.any(f"rate/60/delegated|iss|root{child}%2Fc", 0, 0.0)
+    for _ in range(20):
+        counters.any("rate/60/passport|iss|p", 0, 0.0)
+        counters.by_name.pop("rate/60/passport|iss|p")
+
+    assert counters.by_name == {}
+    assert counters._of_root == {}

@@ -15,14 +15,35 @@ from passgate.core.client_address import counted_address, normal_address
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]*")
 
 
-def subject_of_passport(issuer: str, jti: str) -> str:
-    """Whom a passport's own constraints count: this passport."""
-    return _subject("passport", issuer, jti)
+# The first word of passports that another one's holder made: whoever may delegate invents them.
+_DELEGATED: Final = "delegated"
 
 
-def subject_of_permission(issuer: str, jti: str, permission: str) -> str:
+def subject_of_passport(issuer: str, jti: str, *, delegated: bool = False) -> str:
+    """Whom a passport's own constraints count: this passport.
+
+    `jti` is the path of ids from the root where it is `delegated`; an id that merely looks like
+    such a path is another subject.
+    """
+    return _subject(_DELEGATED if delegated else "passport", issuer, jti)
+
+
+def subject_of_permission(
+    issuer: str, jti: str, permission: str, *, delegated: bool = False
+) -> str:
     """Whom a permission entry's constraints count: this passport, for this entry."""
-    return _subject("permission", issuer, jti, permission)
+    return _subject(_DELEGATED if delegated else "permission", issuer, jti, permission)
+
+
+def root_of(subject: str) -> str:
+    """Whose holder made a delegated passport that is counted, or ""; for its permissions as well.
+
+    All that goes back to one passport has one root, which is no subject itself.
+    """
+    if not subject.startswith("delegated|"):
+        return ""
+    _, issuer, path, *_rest = subject.split("|")
+    return f"{issuer}|{path.partition('%2F')[0]}"
 
 
 def subject_of_catalog(issuer: str, agent: str, action: str) -> str:

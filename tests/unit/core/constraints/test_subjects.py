@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passgate.core.constraints.subjects import (
+    root_of,
     subject_of_address,
     subject_of_agent,
     subject_of_catalog,
@@ -63,3 +64,15 @@ def test_a_subject_fits_into_a_counter_and_a_log_line(a: str, b: str, c: str) ->
     for subject in (subject_of_permission(a, b, c), subject_of_address(a, b)):
         assert re.fullmatch(r"[A-Za-z0-9._~%|-]+", subject)
     assert subject_of_permission(a, b, c).count("|") == 3
+
+
+def test_a_delegated_passport_is_no_other() -> None:
+    """One whose issuer gave it an id that looks like a path shares nothing with a delegate's."""
+    path = subject_of_passport("iss", "root/child", delegated=True)
+
+    assert path == "delegated|iss|root%2Fchild"
+    assert path != subject_of_passport("iss", "root/child")
+    assert subject_of_permission("iss", "root/child", "a:*", delegated=True) == f"{path}|a%3A%2A"
+    assert root_of(path) == root_of(f"{path}%2Fgrandchild|a") == "iss|root"
+    assert root_of(subject_of_passport("delegated", "a/b")) == ""
+    assert root_of(subject_of_agent("iss", "root/child")) == ""
