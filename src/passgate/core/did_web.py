@@ -4,11 +4,11 @@ Only keys that the document names for assertions count (`assertionMethod`): thos
 statements about others with. Keys for logins or for encryption are there for something else.
 """
 
-import json
 import re
 from typing import Any
 
 from passgate.core import strict_json
+from passgate.core.jwks import written
 from passgate.core.jws import encode_base64url
 from passgate.core.multikey import read_multikey
 
@@ -96,7 +96,7 @@ def read_did_document(raw: bytes, did: str) -> bytes:
         if name in keys or (type(entry) is not str and name in methods):
             raise ValueError("the DID document has two verification methods of one id")
         keys[name] = _key_of(method, name, did)
-    return json.dumps({"keys": [jwk for jwk in keys.values() if jwk]}).encode()
+    return written({"keys": [jwk for jwk in keys.values() if jwk]})
 
 
 def _listed(document: dict[str, Any], member: str) -> list[Any]:

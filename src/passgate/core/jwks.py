@@ -77,7 +77,8 @@ def without_encryption_keys(raw: bytes) -> bytes:
 
     For sets that an issuer keeps for others too, as OpenID providers do: such a key (`use` is enc)
     verifies nothing, so leaving it out allows nothing. What is no key set comes back as it is, for
-    `parse_jwks` to refuse, and so does a private key.
+    `parse_jwks` to refuse, and so does a private key. Raises `ValueError` for numbers with a
+    fraction, which nothing in a key set is.
     """
     try:
         document = strict_json.loads(raw)
@@ -85,8 +86,13 @@ def without_encryption_keys(raw: bytes) -> bytes:
         return raw
     if type(document) is not dict or type(document.get("keys")) is not list:
         return raw
-    document["keys"] = [key for key in document["keys"] if not _encrypts(key)]
-    return json.dumps(document).encode()
+    kept = [key for key in document["keys"] if not _encrypts(key)]
+    return raw if len(kept) == len(document["keys"]) else written({**document, "keys": kept})
+
+
+def written(document: dict[str, Any]) -> bytes:
+    """A key set as JSON; `ValueError` for what has another type once it is read again."""
+    return json.dumps(document, default=_refuse_fraction).encode()
 
 
 def thumbprint(key: bytes) -> str:
@@ -182,6 +188,10 @@ _KINDS: dict[
     "RSA": (("e", "n"), ("RS256",), _rsa),
 }
 """By `kty`: the members that are the key (those of its thumbprint), its algorithms, its reader."""
+
+
+def _refuse_fraction(_: object) -> str:
+    raise ValueError("the key set holds a number that is none of a key set")
 
 
 def _encrypts(jwk: Any) -> bool:

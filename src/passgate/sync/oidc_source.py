@@ -67,7 +67,10 @@ class OidcSource(Source):
         if isinstance(answer, NotModified):
             yield answer
             return
-        body = await asyncio.to_thread(without_encryption_keys, answer.body)
+        try:
+            body = await asyncio.to_thread(without_encryption_keys, answer.body)
+        except ValueError as error:
+            raise SourceError(f"{self.name}: {error}") from None
         yield Opened(once(body), None if answer.etag is None else tag + answer.etag)
 
     async def _discovered(self) -> HttpSource:

@@ -1,6 +1,7 @@
 """A did:web is a place; its document's keys for assertions count, and nothing else of it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +144,7 @@ def test_an_issuer_may_withdraw_its_keys() -> None:
         ({"publicKeyMultibase": "z"}, "a member that the gate does not know"),
         ({"publicKeyJwk": None}, "`publicKeyJwk` that is no object"),
         ({"publicKeyJwk": {}}, "`publicKeyJwk` that is no object"),
+        ({"publicKeyJwk": {**JWK, "kid": 1.5}}, "a number that is none of a key set"),
         ({"publicKeyJwk": {**JWK, "d": "AA"}}, "shows its private part"),
         ({"publicKeyJwk": {**JWK, "use": "enc"}}, "not for signatures"),
         ({"publicKeyJwk": {**JWK, "x": b64(bytes(32))}}, "no point of prime order"),
@@ -198,3 +200,13 @@ def test_what_is_no_object_is_refused() -> None:
     """A list has no id."""
     with pytest.raises(ValueError, match="of another `id`"):
         read_did_document(b"[]", DID)
+
+
+def test_the_document_in_the_reference_is_read() -> None:
+    """The key of the page goes by its thumbprint, as the issuer's passports name it."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "key-sources.md").read_bytes()
+    document = page.partition(b"```json\n")[2].partition(b"```")[0]
+
+    kids = list(parse_jwks(read_did_document(document, DID)))
+
+    assert kids == ["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"]

@@ -145,6 +145,8 @@ def test_keys_for_encryption_can_be_left_out() -> None:
         (b'{"keys":[{"use":"enc","use":"sig"}]}', "names one member twice"),
         (b'{"keys":[{"use":"ENC","kty":"OKP"}]}', "not for signatures"),
         (b'{"keys":[],"more":1}', "does not know"),
+        (b'{"keys":[{"use":"enc"},{"kid":1.5}]}', "a number that is none of a key set"),
+        (b'{"keys":[{"kty":"OKP","kid":1.5}]}', "not an Ed25519 key"),
     ],
 )
 def test_leaving_keys_out_hides_nothing_else(raw: bytes, sentence: str) -> None:
