@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import structlog
 
 from passgate.approvals.book import Book
 from passgate.approvals.courier import Courier
 from passgate.approvals.held import APPROVED, DENIED, LAPSED, LIVE, PENDING, USED, Held
 from passgate.approvals.letters import Letter, write_letter
 from passgate.approvals.roster import Roster
+from passgate.approvals.scribe import Scribe
 from passgate.approvals.settings import ApprovalSettings
 from passgate.approvals.waiting import WaitingRoom
 from passgate.clock import Clock
 from passgate.core.instant import Instant
-from passgate.errors import DataError
 from passgate.ledger.protocol import HOLD_PREFIX, Reservation, StandingLedger
 from passgate.log import Log
 from passgate.ulid import UlidSource
@@ -31,7 +30,6 @@ from passgate.ulid import UlidSource
 NOBODY: Final = "Nobody decided in time."
 _TICK_S: Final = 1.0
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-_logger: Final = structlog.get_logger("passgate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,6 @@ class Approvals:
     ) -> None:
         self.settings = settings
         self.courier = Courier(book, clock, settings.webhook, wait=wait)
-        self.trouble = ""
         self._book = book
         self._ledger = ledger
         self._log = log
@@ -76,10 +73,13 @@ class Approvals:
         self._roster = Roster()
         self._room = WaitingRoom(wait)
         self._reservations: dict[str, Reservation] = {}
-        self._busy: set[str] = set()
-        self._unwritten: set[str] = set()
-        self._letters: list[Letter] = []
+        self._scribe = Scribe(book, self.courier, self._roster.get)
         self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def trouble(self) -> str:
+        """What keeps holds from being put on disk just now, in one line, or ""."""
+        return self._scribe.trouble
 
     # Its life.
 
@@ -109,7 +109,7 @@ class Approvals:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
             self._keeping = None
-            await self._write_behind()
+            await self._scribe.catch_up()
         await self.courier.stop()
         await self._book.close()
 
@@ -134,7 +134,7 @@ class Approvals:
 
     def is_busy(self, held: Held) -> bool:
         """Whether a change of it is being written just now."""
-        return held.id in self._busy
+        return held.id in self._scribe.busy
 
     def room_for(self, issuer: str, passport_id: str, now: Instant) -> bool:
         """Whether another hold of this passport may open."""
@@ -165,7 +165,7 @@ class Approvals:
             lasts_s=ttl_s,
         )
         self._roster.add(held)
-        self._busy.add(held.id)
+        self._scribe.busy.add(held.id)
         if reservation is not None:
             reservation.decision_id = held.id
             self._reservations[held.id] = reservation
@@ -174,8 +174,8 @@ class Approvals:
         members["charges"] = [{"amount": c.amount, "counter": c.counter} for c in charges]
         members["expires_at"] = held.expires_at
         self._log.append_event("hold", members, now.wall)
-        written = await self._write([held], self._letter(held, "opened", now))
-        self._busy.discard(held.id)
+        written = await self._scribe.write(held, self._letter(held, "opened", now))
+        self._scribe.busy.discard(held.id)
         if written:
             return held
         self._release(held, "failed")
@@ -195,12 +195,12 @@ class Approvals:
 
         From the call on it is nobody else's. Afterwards `spent` or `unclaim` ends it.
         """
-        self._busy.add(held.id)
+        self._scribe.busy.add(held.id)
         used = msgspec.structs.replace(held)
         used.become(USED, now, held.ttl_s)
-        if await self._write([used], None):
+        if await self._scribe.write(used, None):
             return True
-        self._busy.discard(held.id)
+        self._scribe.busy.discard(held.id)
         return False
 
     def let_go(self, held: Held, now: Instant) -> None:
@@ -214,16 +214,16 @@ class Approvals:
 
     def spent(self, held: Held, now: Instant) -> None:
         """The request that claimed the grant is charged and on record: the hold is over."""
-        self._busy.discard(held.id)
+        self._scribe.busy.discard(held.id)
         self._ends(held, USED, now)
 
     async def unclaim(self, held: Held, now: Instant) -> None:
         """The request that claimed the grant is refused after all: the grant is as it was."""
         if held.id not in self._reservations and held.charges:
             await self._reserve(held, now)
-        self._busy.discard(held.id)
-        self._unwritten.add(held.id)
-        await self._write_behind()
+        self._scribe.busy.discard(held.id)
+        self._scribe.later(held.id)
+        await self._scribe.catch_up()
 
     # What people ask.
 
@@ -262,7 +262,7 @@ class Approvals:
         held = self.known(hold_id, now)
         if held is None:
             return NotDecided("unknown", "No such hold is known.")
-        if held.state != PENDING or held.id in self._busy:
+        if held.state != PENDING or held.id in self._scribe.busy:
             return NotDecided("ended", f"The hold is {held.state}; nothing was changed.")
         if _is_agent(approver, held.agent):
             return NotDecided("agent", "An agent does not decide about its own requests.")
@@ -274,9 +274,9 @@ class Approvals:
             held, approver=approver, reason=reason, decided_wall=now.wall
         )
         decided.become(state, now, lasts_s)
-        self._busy.add(held.id)
-        written = await self._write([decided], self._letter(decided, state, now))
-        self._busy.discard(held.id)
+        self._scribe.busy.add(held.id)
+        written = await self._scribe.write(decided, self._letter(decided, state, now))
+        self._scribe.busy.discard(held.id)
         if not written:
             return NotDecided("storage", "The decision cannot be put on disk; nothing was changed.")
         held.approver, held.reason, held.decided_wall = approver, reason, now.wall
@@ -298,7 +298,7 @@ class Approvals:
 
     def _advance(self, held: Held, now: Instant) -> None:
         """Takes a hold through every state that ended by itself until now."""
-        while held.id in self._roster and held.id not in self._busy and held.due(now):
+        while held.id in self._roster and held.id not in self._scribe.busy and held.due(now):
             # It ended when it was due, and is remembered from then on, whenever that is noticed.
             ended = Instant(held.wall + held.lasts_s, held.boot + held.lasts_s)
             if held.state == PENDING:
@@ -317,10 +317,7 @@ class Approvals:
             self._note_decision(held)
         else:
             self._release(held, state)
-        letter = self._letter(held, state, at)
-        if letter is not None:
-            self._letters.append(letter)
-        self._unwritten.add(held.id)
+        self._scribe.later(held.id, self._letter(held, state, at))
 
     def _note_decision(self, held: Held) -> None:
         """Puts an approval or a denial on record; a denial gives back what was reserved."""
@@ -352,7 +349,7 @@ class Approvals:
 
     def _forget(self, held: Held) -> None:
         self._roster.forget(held)
-        self._unwritten.add(held.id)
+        self._scribe.later(held.id)
 
     def _letter(self, held: Held, what: str, at: Instant) -> Letter | None:
         if self.settings.webhook is None:
@@ -363,51 +360,11 @@ class Approvals:
             letter.dead, letter.error = True, "too many events wait for the webhook"
         return letter
 
-    async def _write(self, holds: list[Held], letter: Letter | None) -> bool:
-        """Puts holds and a letter about them into the book; False, and said so, where it fails."""
-        letters = [] if letter is None else [letter]
-        try:
-            await self._book.write(holds, letters)
-        except DataError as error:
-            self._fail(error)
-            return False
-        self.trouble = ""
-        self.courier.post(letters)
-        return True
-
-    async def _write_behind(self) -> None:
-        """Writes what changed by itself; what cannot be written now is tried again."""
-        names, self._unwritten = self._unwritten, set()
-        letters, self._letters = self._letters, []
-        if not names and not letters:
-            return
-        # What is being changed just now is in that change.
-        later = names & self._busy
-        names -= later
-        holds = [held for held in map(self._roster.get, names) if held is not None]
-        gone = names - {held.id for held in holds}
-        try:
-            await self._book.write(holds, letters, gone)
-        except DataError as error:
-            self._fail(error)
-            self._unwritten |= names | later
-            self._letters = letters + self._letters
-            return
-        self._unwritten |= later
-        self.courier.post(letters)
-        if not later:
-            self.trouble = ""
-
-    def _fail(self, error: DataError) -> None:
-        if not self.trouble:
-            _logger.warning("hold_not_written", error=str(error))
-        self.trouble = str(error)
-
     async def _keep(self) -> None:
         while True:
             await self._wait(_TICK_S)
             self.sweep(self._clock())
-            await self._write_behind()
+            await self._scribe.catch_up()
 
     # After a restart.
 

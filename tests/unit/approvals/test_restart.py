@@ -199,7 +199,7 @@ def test_another_boot_of_the_machine_goes_by_the_wall_clock(
         assert row is not None
         row.boot_id = "another boot"
         row.boot = 10.0**9
-        house.approvals._unwritten.add(row.id)
+        house.approvals._scribe.later(row.id)
         house.clock.set_wall(house.clock.wall + shift)
 
     async def after(house: Durable) -> None:

@@ -628,7 +628,7 @@ class TestWaiting:
             assert not resumed.done()
             assert (house.lines("decision")[-1]["decision"], spent(house)) == ("request_hold", 50)
             house.approvals.claim = claim  # type: ignore[method-assign]
-            await eventually(lambda: not house.approvals._busy)
+            await eventually(lambda: not house.approvals._scribe.busy)
             await house.forwarded("POST", "/v1/export", passport)
 
         inside(tmp_path, work, **CONFIG)
