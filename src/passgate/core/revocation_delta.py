@@ -24,8 +24,10 @@ DELTA_TYPES: Final = frozenset({"revocations-delta+jwt"})
 """What `typ` of a delta must say."""
 
 _CLAIMS: Final = frozenset({"iss", "iat", "exp", "before", "after", "revoked"})
-# As of lists: a wrong clock at the issuer must not make anything look fresh for longer.
+# A wrong clock at the issuer must not make anything look fresh for longer than this.
 _MAX_AHEAD_S: Final = 120
+# Nor shut out its own later lists for longer than this, as `iat` of a list.
+_MAX_LIST_AHEAD_S: Final = 86_400
 
 
 class UnknownKeyError(ValueError):
@@ -102,6 +104,8 @@ def read_delta(
         raise ValueError("the delta leads back, or to a list that has expired before it was issued")
     if issued_at > now + _MAX_AHEAD_S:
         raise ValueError("the delta is issued in the future")
+    if after > now + _MAX_LIST_AHEAD_S:
+        raise ValueError("the delta leads to a list of more than a day in the future")
     if type(claims["revoked"]) is not list:
         raise ValueError("the delta needs a list `revoked`")
     if before == after and claims["revoked"]:

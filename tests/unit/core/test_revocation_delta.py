@@ -1,5 +1,6 @@
 """Deltas: what they add, when they were true, and which are refused."""
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -93,6 +94,7 @@ def test_a_delta_is_as_old_as_it_says() -> None:
         (signed(after=1.5), "seconds"),
         (signed(before=NOW), "leads back"),
         (signed(exp=NOW - 5), "leads back"),
+        (signed(after=NOW + 86_401, exp=NOW + 90_000), "leads to a list of more than a day"),
         (signed(revoked={}), "`revoked`"),
         (signed(("agent", "a"), before=NOW - 5), "nowhere"),
         (signed(("group", "g")), "kind"),
@@ -110,3 +112,17 @@ def test_a_revoked_key_signs_no_delta() -> None:
     """Whoever stole it could revoke, but also confirm."""
     with pytest.raises(ValueError, match="key that has been revoked"):
         read_delta(signed().encode(), "iss_lab", KEYS, packed([hash(LAB.kid)]), now=NOW)
+
+
+def test_a_million_entries_stay_packed_while_deltas_are_added() -> None:
+    """What is added stands beside them: nothing of the million is copied."""
+    known = revocations(Instant(0.0, 0.0), passports=(f"pass_{n}" for n in range(1_000_000)))
+    tracemalloc.start()
+    try:
+        after = read(signed(("passport", "pass_new"), ("passport", "pass_7"))).added_to(known)
+        assert tracemalloc.get_traced_memory()[1] < 256 * 1024
+    finally:
+        tracemalloc.stop()
+    assert len(after.passports) == 1_000_001
+    assert all(each in after.passports for each in ("pass_new", "pass_0", "pass_999999"))
+    assert "pass_x" not in after.passports
