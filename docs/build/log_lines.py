@@ -126,7 +126,7 @@ KINDS = (
             Field(
                 "passport_hash",
                 "text",
-                "SHA-256 of the credential in hex, also of one that was refused.",
+                "SHA-256 of the credential in hex, also of one that was refused; of a csp token with parents, of the token, the byte 0x1E, and the parents with commas between.",
                 always=False,
             ),
             Field("passport_id", "text", "`jti` of the verified passport.", always=False),
