@@ -8,6 +8,7 @@ from passgate.admin.operations import Readiness, RecordQuery, Reloaded, Stopped
 from passgate.approvals.desk import NotDecided
 from passgate.core.constraints.patterns import forbid, forbidden_patterns
 from passgate.core.instant import Instant
+from passgate.core.keys import algorithm_of
 from passgate.core.kills import KINDS, Kill, Kills
 from passgate.core.policy import DENY
 from passgate.log import newest_lines
@@ -221,8 +222,16 @@ class Overseer:
         return entry.max_stale_s
 
     def trust_status(self) -> list[dict[str, Any]]:
-        """Each source of each issuer, as the keeper sees it."""
-        return [dict(row) for row in self._gate.keeper.status()]
+        """Each source of each issuer, as the keeper sees it; of keys also which there are."""
+        keeper = self._gate.keeper
+        rows: list[dict[str, Any]] = []
+        for row in keeper.status():
+            issuer = keeper.trust.issuers.get(row["issuer"])
+            shown: dict[str, Any] = dict(row)
+            if row["kind"] == "keys" and issuer is not None and issuer.keys is not None:
+                shown["keys"] = {kid: algorithm_of(key) for kid, key in issuer.keys.keys.items()}
+            rows.append(shown)
+        return rows
 
     def kills(self) -> tuple[Kill, ...]:
         """See `Operations.kills`."""

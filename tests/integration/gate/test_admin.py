@@ -104,7 +104,7 @@ def test_every_metric_of_the_table_is_served(gate: RunningGate) -> None:
 
 
 def test_trust_shows_where_it_is_learnt_from(gate: RunningGate) -> None:
-    """One row for each source; keys and lists themselves are not in it."""
+    """One row for each source; keys only by name and algorithm, and lists not at all."""
     rows = gate.admin("GET", "/api/trust", ADMIN_TOKEN).json["issuers"]
 
     assert [(row["issuer"], row["kind"]) for row in rows] == [
@@ -112,6 +112,9 @@ def test_trust_shows_where_it_is_learnt_from(gate: RunningGate) -> None:
         (gate.issuer.id, "revocations"),
     ]
     assert rows[0]["source"].endswith("jwks.json")
+    assert rows[0]["keys"] == {gate.issuer.kid: "EdDSA"}
+    assert "keys" not in rows[1]
+    assert gate.issuer.kid not in gate.admin("GET", "/readyz").body.decode()
     assert gate.admin("GET", "/api/trust").status == 401
     assert gate.admin("GET", "/api/trust", "wrong").status == 401
 
