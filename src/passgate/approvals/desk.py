@@ -17,6 +17,7 @@ from passgate.approvals.book import Book
 from passgate.approvals.courier import Courier
 from passgate.approvals.held import APPROVED, DENIED, LAPSED, LIVE, PENDING, USED, Held
 from passgate.approvals.letters import Letter, write_letter
+from passgate.approvals.reserves import Reserves
 from passgate.approvals.roster import Roster
 from passgate.approvals.scribe import Scribe
 from passgate.approvals.settings import ApprovalSettings
@@ -62,7 +63,6 @@ class Approvals:
         self.settings = settings
         self.courier = Courier(book, clock, settings.webhook, wait=wait)
         self._book = book
-        self._ledger = ledger
         self._log = log
         self._clock = clock
         self._gate_id = gate_id
@@ -72,7 +72,7 @@ class Approvals:
         self._letter_ids = UlidSource("evt_")
         self._roster = Roster()
         self._room = WaitingRoom(wait)
-        self._reservations: dict[str, Reservation] = {}
+        self._reserves = Reserves(ledger, log)
         self._scribe = Scribe(book, self.courier, self._roster.get)
         self._keeping: asyncio.Task[None] | None = None
 
@@ -86,7 +86,7 @@ class Approvals:
     async def start(self) -> None:
         """Reads the book and reserves anew what the ledger has forgotten. Raises DataError."""
         holds, letters = await self._book.open()
-        reopened = dict(self._ledger.reopened())
+        reopened = self._reserves.reopened()
         now = self._clock()
         for held in holds:
             self._rebase(held, now)
@@ -94,11 +94,7 @@ class Approvals:
             if held.state in LIVE:
                 await self._restore(held, reopened.pop(held.id, None))
         for hold_id, reservation in reopened.items():
-            # Its hold never came into the book, or ended there.
-            self._ledger.release(reservation, now)
-            self._log.append_event(
-                "hold", {"hold_id": hold_id, "released": True, "state": "lost"}, now.wall
-            )
+            self._reserves.lose(hold_id, reservation, now)
         self.courier.start(letters)
         self.sweep(now)
         self._keeping = asyncio.create_task(self._keep())
@@ -168,7 +164,7 @@ class Approvals:
         self._scribe.busy.add(held.id)
         if reservation is not None:
             reservation.decision_id = held.id
-            self._reservations[held.id] = reservation
+            self._reserves.keep(held.id, reservation)
         members = {"decision": "request_hold", "state": PENDING, **_on_record(held)}
         members["constraint"] = held.constraint
         members["charges"] = [{"amount": c.amount, "counter": c.counter} for c in charges]
@@ -208,9 +204,7 @@ class Approvals:
 
         In the turn of the loop in which that is reserved, and `spent` or `unclaim` follows.
         """
-        reservation = self._reservations.pop(held.id, None)
-        if reservation is not None:
-            self._ledger.release(reservation, now)
+        self._reserves.give_back(held.id, now)
 
     def spent(self, held: Held, now: Instant) -> None:
         """The request that claimed the grant is charged and on record: the hold is over."""
@@ -219,8 +213,8 @@ class Approvals:
 
     async def unclaim(self, held: Held, now: Instant) -> None:
         """The request that claimed the grant is refused after all: the grant is as it was."""
-        if held.id not in self._reservations and held.charges:
-            await self._reserve(held, now)
+        if held.id not in self._reserves and held.charges:
+            await self._reserves.renew(held, now)
         self._scribe.busy.discard(held.id)
         self._scribe.later(held.id)
         await self._scribe.catch_up()
@@ -330,20 +324,15 @@ class Approvals:
         }
         if denied:
             members["released"] = True
-            self._give_back(held)
+            self._reserves.give_back(held.id, self._clock())
         known = {name: value for name, value in members.items() if value not in (None, "")}
         self._log.append_event("approval", known)
 
     def _release(self, held: Held, state: str) -> None:
         """Gives back what is reserved for a hold, and says so on record."""
-        self._give_back(held)
+        self._reserves.give_back(held.id, self._clock())
         members = {"state": state, "released": True, **_on_record(held)}
         self._log.append_event("hold", members)
-
-    def _give_back(self, held: Held) -> None:
-        reservation = self._reservations.pop(held.id, None)
-        if reservation is not None:
-            self._ledger.release(reservation, self._clock())
 
     # Memory and disk.
 
@@ -381,27 +370,13 @@ class Approvals:
         """Goes on with a hold of the run before, its spend reserved as it was or anew."""
         now = self._clock()
         if reservation is not None:
-            self._reservations[held.id] = reservation
+            self._reserves.keep(held.id, reservation)
         elif held.charges:
-            await self._reserve(held, now)
+            await self._reserves.renew(held, now)
         members = {"state": held.state, "restored": True, "approver": held.approver}
         members |= _on_record(held)
         known = {name: value for name, value in members.items() if value not in (None, "")}
         self._log.append_event("hold", known, now.wall)
-
-    async def _reserve(self, held: Held, now: Instant) -> None:
-        """Reserves what a hold is to have; where it does not fit any more, that is said."""
-        taken = self._ledger.reserve(held.reserved(), now)
-        if isinstance(taken, Awaitable):
-            taken = await taken
-        members: dict[str, Any] = {"hold_id": held.id, "state": held.state}
-        if isinstance(taken, Reservation):
-            taken.decision_id = held.id
-            self._reservations[held.id] = taken
-            members["charges"] = [{"amount": c.amount, "counter": c.counter} for c in taken.charges]
-        else:
-            members["released"] = True
-        self._log.append_event("hold", members, now.wall)
 
 
 def _is_agent(approver: str, agent: str) -> bool:

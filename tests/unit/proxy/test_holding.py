@@ -511,7 +511,7 @@ class TestSharedCounters:
 
         async def work(house: House) -> None:
             late: Any = LateLedger()
-            house.ledger = house.enforcer.ledger = house.approvals._ledger = late
+            house.ledger = house.enforcer.ledger = house.approvals._reserves._ledger = late
             limits = {**HELD, "core:rate:max_per_minute": 1}
             passport = house.mint(constraints=limits)
             found = await asyncio.gather(*[held(house, passport, body=b"1") for _ in range(3)])
@@ -760,7 +760,7 @@ class TestTrouble:
             passport = house.mint(constraints=HELD)
             await decide(house, await held(house, passport))
             breaking: Any = BreakingLedger(house.ledger)
-            house.enforcer.ledger = house.approvals._ledger = breaking
+            house.enforcer.ledger = house.approvals._reserves._ledger = breaking
             answer = await house.answered("POST", "/v1/export", passport)
             assert (answer.status, spent(house)) == (500, 50)
             await house.forwarded("POST", "/v1/export", passport)
@@ -806,7 +806,7 @@ class TestProof:
         async def work(house: House) -> None:
             if shared:
                 late: Any = LateLedger()
-                house.ledger = house.enforcer.ledger = house.approvals._ledger = late
+                house.ledger = house.enforcer.ledger = house.approvals._reserves._ledger = late
             passport = self.bound(house)
             headers = (*self.headers(house, passport, "one"), ("Prefer", "wait=30"))
             asked = asyncio.ensure_future(
