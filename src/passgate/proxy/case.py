@@ -314,17 +314,19 @@ class Case:
             self.holding.abandon()
 
     async def _reserve_later(self, taken: Awaitable[Taken]) -> None:
+        answer: Taken | None = None
         try:
             answer = await taken
         except Exception:
             _logger.exception("internal_error", decision_id=self._record.decision_id)
-            self._resume(self.failed())
-            return
-        step = self.run(lambda: self._reserved_late(answer))
+        step = self.failed() if answer is None else self._run_late(answer)
         if self.holding is not None:
             await self.holding.end()
         if step is not WAIT:  # else the record's own callback will resume
             self._resume(step)
+
+    def _run_late(self, taken: Taken) -> Step:
+        return self.run(lambda: self._reserved_late(taken))
 
     def _reserved_late(self, taken: Taken) -> Step:
         """`_reserved`, unless the operator has stopped the request while it waited."""

@@ -753,6 +753,21 @@ class TestTrouble:
         config = {**CONFIG, "audit": {"durability": "relaxed", "on_failure": "allow_reads"}}
         inside(tmp_path, work, **config)
 
+    def test_a_defect_of_shared_counters_keeps_the_grant(self, tmp_path: Path) -> None:
+        """500, and the approved request passes the next time: nobody has to decide again."""
+
+        async def work(house: House) -> None:
+            passport = house.mint(constraints=HELD)
+            await decide(house, await held(house, passport))
+            late: Any = LateLedger(BreakingLedger(house.ledger))
+            house.enforcer.ledger = house.approvals._ledger = late
+            answer = await house.answered("POST", "/v1/export", passport)
+            assert (answer.status, spent(house)) == (500, 50)
+            await house.forwarded("POST", "/v1/export", passport)
+            assert spent(house) == 50
+
+        inside(tmp_path, work, **CONFIG)
+
     def test_what_goes_wrong_on_the_way_is_an_incident(self, tmp_path: Path) -> None:
         """500 and nothing forwarded; the grant is as it was."""
 
