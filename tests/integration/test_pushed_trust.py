@@ -132,11 +132,11 @@ def test_a_full_disk_keeps_no_revocation_from_counting(world: World) -> None:
             await eventually(lambda: "no copy could be kept" in push(keeper)["error"])
             world.trust.unlink()
             kept.rename(world.trust)
-            await passing(
-                world, lambda: push(keeper)["connected"] and not keeper.status()[1]["error"]
-            )
+            assert not push(keeper)["kept"]
+            await passing(world, lambda: push(keeper)["kept"])
+            assert push(keeper)["error"] == ""
             world.revoke("a2")
-            await eventually(lambda: revoked(keeper, "a2") and push(keeper)["deltas"] == 1)
+            await eventually(lambda: revoked(keeper, "a2") and push(keeper)["kept"])
             await keeper.close()
         again = world.keeper(world.settings(url))
         await again.start()
