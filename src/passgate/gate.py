@@ -15,7 +15,13 @@ from passgate.admin.operations import Reloaded
 from passgate.approvals import Approvals, Book
 from passgate.catalog import NO_VERSIONS
 from passgate.clock import Clock, system_clock
-from passgate.config import Config, LoadedConfig, load_config, needs_restart
+from passgate.config import (
+    Config,
+    LoadedConfig,
+    build_self_issuer,
+    load_config,
+    needs_restart,
+)
 from passgate.errors import ConfigError, DataError, PassgateError, SourceError
 from passgate.ledger import LEDGERS, Premises
 from passgate.ledger.operations import Remembering
@@ -143,7 +149,11 @@ class Gate:
         store = KillStore(data_dir / "kills")
         kills = store.load()
         self.keeper = Keeper(
-            issuer_settings(config), data_dir / "trust", clock=self.clock, kills=kills
+            issuer_settings(config),
+            data_dir / "trust",
+            clock=self.clock,
+            kills=kills,
+            self_issued=build_self_issuer(config),
         )
         self.switch = KillSwitch(self.keeper, store, self.clock, self._note_kill)
         if kills.active:
@@ -323,7 +333,7 @@ class Gate:
             ) from error
         self._coming = world
         try:
-            await self.keeper.reconfigure(issuer_settings(config))
+            await self.keeper.reconfigure(issuer_settings(config), build_self_issuer(config))
         except PassgateError:
             self.proxy.reconfigure(proxy_settings(self.config))
             raise

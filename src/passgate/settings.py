@@ -71,7 +71,9 @@ def make_world(
         judged_body_bytes=config.limits.judged_body_bytes,
         assertion_audience=config.upstream.assertion_audience,
         gate_constraints=config.constraints,
-        issuer_constraints={entry.id: entry.constraints for entry in config.issuers},
+        # Under no id those that all self-issued passports owe.
+        issuer_constraints={entry.id: entry.constraints for entry in config.issuers}
+        | ({} if config.self_issued is None else {"": config.self_issued.constraints}),
         shelf=NO_SHELF
         if key is None
         else fill_shelf(
@@ -256,6 +258,7 @@ def issuer_settings(config: Config) -> list[IssuerSettings]:
             refresh_s=entry.refresh_s,
             insecure_http=entry.insecure_http,
             keys_origin=entry.keys_origin,
+            passports=None if entry.passports is None else _location(entry.passports),
         )
         for issuer, entry in zip(build_issuers(config), config.issuers, strict=True)
     ]

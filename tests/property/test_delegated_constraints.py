@@ -38,7 +38,9 @@ def test_a_child_never_may_what_its_parent_may_not(
     assert isinstance(child, Passport), child
     known = issuer(keys=key_set())
     (parent,) = child.chain
-    owed = [derive(each, known, "api:search", POLICY).compiled for each in (parent, child)]
+    owed = [
+        derive(each, known, "api:search", POLICY, "127.0.0.1").compiled for each in (parent, child)
+    ]
     mine, its = owed
     assert mine is not None
     assert its is not None

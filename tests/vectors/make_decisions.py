@@ -34,6 +34,7 @@ from tests.vectors import chains
 
 FILE = Path(__file__).with_name("decisions.json")
 AT = 1_800_000_000
+SELF_ISSUER = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
 HOST = ["Host", "api.example"]
 JSON = ["Content-Type", "application/json"]
 
@@ -301,7 +302,7 @@ def presenting() -> list[dict[str, Any]]:
             "What belongs to a passport keeps a request from being anonymous",
             refused(
                 asked("GET", "/public/a", None, headers=[["X-Modei-Passport-ID", "x"]]),
-                "passport_unsupported",
+                "passport_unknown",
             ),
             *(
                 refused(asked("GET", "/public/a", None, headers=[[name, "x"]]), "passport_missing")
@@ -356,7 +357,7 @@ def presenting() -> list[dict[str, Any]]:
         vector(
             "An issuer that nobody listed is not believed",
             refused(search(passport(iss="iss_mine")), "issuer_unknown"),
-            refused(search(passport(iss="did:key:z6Mkabc")), "issuer_unknown"),
+            refused(search(passport(iss=SELF_ISSUER)), "issuer_unknown"),
         ),
         vector(
             "A key that the issuer does not have is not asked for",

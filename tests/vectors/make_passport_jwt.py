@@ -24,6 +24,7 @@ from tests.craft import (
     sign_parts,
 )
 
+SELF_ISSUER = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
 FILE = Path(__file__).with_name("passport-jwt.json")
 AT = 1_800_000_000
 DAY = 86_400
@@ -181,7 +182,7 @@ def issuers_and_signatures() -> list[dict[str, Any]]:
     wider = b64(compact_json({**CLAIMS, "permissions": ["*"]}))
     return [
         one("unknown issuer", "issuer_unknown", iss="iss_nobody"),
-        one("self-issued", "issuer_unknown", iss="self:" + "0" * 64),
+        one("self-issued", "issuer_unknown", iss=SELF_ISSUER),
         one("issuer not trusted for this format", "issuer_untrusted", iss="iss_envelopes"),
         one("revoked issuer", "issuer_revoked", iss="iss_revoked"),
         one("issuer whose keys were never read", "trust_stale", iss="iss_unread"),

@@ -107,6 +107,7 @@ def _explain(
 
     from passgate.cli.judging import kills_of_gate, take_bundle
     from passgate.clock import system_clock
+    from passgate.config import build_self_issuer
     from passgate.core.decision import Plan
     from passgate.core.explanation import CHECKS, Checked, Explanation, explain
     from passgate.core.reasons import Refusal
@@ -121,7 +122,12 @@ def _explain(
         row = Checked(1, CHECKS[1], "refused", request.code, request.detail)
         return Explanation(Plan(refusal=request), (row,))
     request.body = body
-    keeper = Keeper(issuer_settings(config), None, kills=kills_of_gate(config))
+    keeper = Keeper(
+        issuer_settings(config),
+        None,
+        kills=kills_of_gate(config),
+        self_issued=build_self_issuer(config),
+    )
     asyncio.run(keeper.read_once())
     take_bundle(keeper, config)
     for status in keeper.status():

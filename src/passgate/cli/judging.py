@@ -6,7 +6,7 @@ from pathlib import Path
 
 from passgate.cli.exits import note
 from passgate.clock import system_clock
-from passgate.config import Config, load_config
+from passgate.config import Config, build_self_issuer, load_config
 from passgate.core.constraints.base import NO_CONSTRAINTS
 from passgate.core.jwks import MAX_JWKS_BYTES, parse_jwks
 from passgate.core.kills import NO_KILLS, Kills
@@ -82,6 +82,7 @@ def judge_by_config(token: str, path: Path, action: str | None) -> Passport | Re
         [entry for entry in issuer_settings(config) if named and entry.issuer.id == named[0]],
         None,
         kills=kills_of_gate(config),
+        self_issued=build_self_issuer(config),
     )
     asyncio.run(keeper.read_once())
     take_bundle(keeper, config)
@@ -118,7 +119,8 @@ def _judge(
     if isinstance(passport, Refusal):
         return passport
     now = system_clock()
-    issuer = trust.issuers[passport.issuer]
+    issuer = trust.issuer_of(passport.issuer)
+    assert issuer is not None
     return (
         check_times(passport, now, config.passport.clock_skew_s, config.passport.max_lifetime_s)
         or check_audience(passport, frozenset({config.gate.id, *config.gate.audience}))

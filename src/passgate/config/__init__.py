@@ -20,12 +20,13 @@ from passgate.config.model import (
     PassportConfig,
     RouteConfig,
     Secret,
+    SelfIssuedConfig,
     Source,
     UpstreamConfig,
     UpstreamTlsConfig,
     UpstreamUrl,
 )
-from passgate.config.policy import build_issuers, build_policy
+from passgate.config.policy import build_issuers, build_policy, build_self_issuer
 
 __all__ = [
     "ActionsConfig",
@@ -47,12 +48,14 @@ __all__ = [
     "PassportConfig",
     "RouteConfig",
     "Secret",
+    "SelfIssuedConfig",
     "Source",
     "UpstreamConfig",
     "UpstreamTlsConfig",
     "UpstreamUrl",
     "build_issuers",
     "build_policy",
+    "build_self_issuer",
     "load_config",
     "needs_restart",
 ]

@@ -1,7 +1,7 @@
 """Puts a checked tree into the frozen types of the model, key by key."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from passgate.config.catalog_file import CatalogFile
 from passgate.config.kinds import Section, Sections
@@ -24,6 +24,7 @@ from passgate.config.model import (
     ListenTlsConfig,
     PassportConfig,
     RouteConfig,
+    SelfIssuedConfig,
     TrustConfig,
     UpstreamConfig,
     UpstreamHealthConfig,
@@ -32,6 +33,8 @@ from passgate.config.model import (
     WebhookConfig,
 )
 from passgate.config.reading import CHILDREN, Tree
+
+_PROVING_TIERS: Final = ("L2", "L3")
 
 
 def assemble(tree: Tree, file: Path, lines: dict[str, int], catalog: CatalogFile | None) -> Config:
@@ -92,6 +95,7 @@ def assemble(tree: Tree, file: Path, lines: dict[str, int], catalog: CatalogFile
         ),
         issuers=tuple(_issuer(entry) for entry in tree["issuers"]),
         trust=TrustConfig(bundle_keys=tree["trust"]["bundle_keys"]),
+        self_issued=SelfIssuedConfig(**tree["self_issued"]) if tree["allow_self_issued"] else None,
         actions=ActionsConfig(
             default=tree["actions"]["default"],
             routes=tuple(
@@ -218,6 +222,11 @@ def _issuer(entry: Tree) -> IssuerConfig:
             entry["assurance"]["fal"],
         ),
         catch_all=entry["catch_all"],
+        passports=entry["passports"],
+        by_reference="" if entry["passports"] is None else entry["by_reference"],
+        delegators_prove=entry["tier"] in _PROVING_TIERS
+        if entry["delegators_prove"] is None
+        else entry["delegators_prove"],
     )
 
 

@@ -213,6 +213,17 @@ class IssuerConfig:
     insecure_http: bool
     assurance: tuple[int, int, int]
     catch_all: bool
+    passports: Source | None
+    by_reference: str
+    delegators_prove: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SelfIssuedConfig:
+    """Section `self_issued`. `constraints` are as written, by key of the constraint table."""
+
+    permissions: tuple[str, ...]
+    constraints: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +409,8 @@ class Config:
     """The whole of one gate.yaml.
 
     `file` is where it was read from. `effective` is every key with the value that counts, in the
-    notation of gate.yaml; it never holds a secret, only the reference to one.
+    notation of gate.yaml; it never holds a secret, only the reference to one. `self_issued` is None
+    where such passports are not accepted.
     """
 
     gate: GateConfig
@@ -408,6 +420,7 @@ class Config:
     passport: PassportConfig
     issuers: tuple[IssuerConfig, ...]
     trust: TrustConfig
+    self_issued: SelfIssuedConfig | None
     actions: ActionsConfig
     catalog: CatalogConfig
     anonymous: AnonymousConfig

@@ -17,7 +17,7 @@ from passgate.core.proof.nonces import Nonces
 from passgate.core.request import RequestRules
 from passgate.core.route_table import RouteTable
 from passgate.core.routes import Route, make_route
-from passgate.core.trust import L3_LIST_MAX_STALE_S, Issuer
+from passgate.core.trust import L3_LIST_MAX_STALE_S, Issuer, self_issuer
 from passgate.core.verification import Acceptance
 
 
@@ -117,6 +117,20 @@ def build_issuers(config: Config) -> tuple[Issuer, ...]:
             list_max_stale_s=L3_LIST_MAX_STALE_S if config.gate.profile == "L3" else inf,
             assurance=entry.assurance,
             catch_all=entry.catch_all,
+            delegators_prove=entry.delegators_prove,
+            by_reference=entry.by_reference,
         )
         for entry in config.issuers
+    )
+
+
+def build_self_issuer(config: Config) -> Issuer | None:
+    """What is allowed to passports that agents issue themselves; None where nothing is."""
+    limits = config.self_issued
+    if limits is None:
+        return None
+    return self_issuer(
+        frozenset(config.passport.formats),
+        limits.permissions,
+        parse_constraints(limits.constraints),
     )

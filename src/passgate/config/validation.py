@@ -19,6 +19,7 @@ from passgate.config.listen_checks import proxy_protocol_check
 from passgate.config.places import is_loopback, split_url
 from passgate.config.profile_checks import profile_check
 from passgate.config.reading import Tree
+from passgate.config.trust_checks import references_check, self_issued_check
 from passgate.config.upstream_checks import assertion_check, upstream_check, upstream_urls
 from passgate.core.constraints import problems as constraint_problems
 from passgate.core.header_rules import header_rules
@@ -42,7 +43,11 @@ def validate(tree: Tree, at: At, offered: AbstractSet[str] | None) -> None:
 
 
 def _someone_may_call(found: Findings) -> None:
-    if found.get("issuers") == [] and found.get("anonymous", "enabled") is False:
+    if (
+        found.get("issuers") == []
+        and found.get("anonymous", "enabled") is False
+        and found.get("allow_self_issued") is False
+    ):
         found.problem(
             "issuers", "must have an entry, or anonymous.enabled be true: nobody could do anything"
         )
@@ -66,12 +71,14 @@ def _issuers(found: Findings) -> None:
             found.problem(f"{path}.{where}", "must leave refresh shorter than max_stale")
         if entry["revocations_push"] not in (None, BAD) and entry["revocations"] is None:
             found.problem(f"{path}.revocations_push", "adds to a list: name it as revocations")
-        for key in ("keys", "keys_origin", "revocations", "revocations_push"):
+        for key in ("keys", "keys_origin", "revocations", "revocations_push", "passports"):
             source = entry[key]
             if source in (None, BAD):
                 continue
             if not isinstance(source, str) and source.kind not in ("url", "oidc"):
-                if source.kind == "bundle" and found.get("trust", "bundle_keys") is None:
+                if source.kind == "bundle" and key == "passports":
+                    found.problem(f"{path}.{key}", "cannot come in a trust bundle")
+                elif source.kind == "bundle" and found.get("trust", "bundle_keys") is None:
                     found.problem(
                         f"{path}.{key}", "is bundle, and trust.bundle_keys says of no gate whose"
                     )
@@ -92,6 +99,9 @@ def _issuers(found: Findings) -> None:
 
 def _gate_constraints(found: Findings) -> None:
     _constraints(found, "constraints", found.get("constraints"), guardrails=True)
+    limits = found.get("self_issued")
+    if limits not in (None, BAD):
+        _constraints(found, "self_issued.constraints", limits["constraints"])
 
 
 def _constraints(found: Findings, path: str, written: Any, *, guardrails: bool = False) -> None:
@@ -308,6 +318,8 @@ CHECKS: Final[tuple[Callable[[Findings], None], ...]] = (
     _issuers,
     profile_check,
     formats_check,
+    references_check,
+    self_issued_check,
     _gate_constraints,
     approvals_check,
     _routes,

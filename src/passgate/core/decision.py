@@ -37,9 +37,11 @@ from passgate.core.once import Once, once_of, read_key
 from passgate.core.passport import CatalogPin, Passport
 from passgate.core.permissions import covering, judge_catch_all, judge_grants
 from passgate.core.policy import Mark, Policy
+from passgate.core.possession import judge_possession
 from passgate.core.pricing import NO_TERMS, Terms
-from passgate.core.proof import BOUND, Proven, judge_proof
+from passgate.core.proof import BOUND, Proven
 from passgate.core.reasons import Refusal
+from passgate.core.references import resolve
 from passgate.core.request import Request
 from passgate.core.routes import Route
 from passgate.core.trust import Issuer, Trust
@@ -216,6 +218,13 @@ def decide(
         plan.refusal = credential
         return plan
     plan.credential = credential.text
+    referred = credential.referred
+    if referred:
+        found = resolve(credential.text, trust, now)
+        if isinstance(found, Refusal):
+            plan.refusal = found
+            return plan
+        credential = found
     # (4) shape, (5) issuer, (6) signature
     passport = verify(credential, trust, policy.acceptance, cache)
     if isinstance(passport, Refusal):
@@ -223,7 +232,8 @@ def decide(
         return plan
     plan.access = "passport"
     plan.passport = passport
-    issuer = trust.issuers[passport.issuer]
+    issuer = trust.issuer_of(passport.issuer)
+    assert issuer is not None
     plan.issuer = issuer
     refusal = (
         # (7) times
@@ -236,7 +246,7 @@ def decide(
         # (10) chain, judged when it was verified
         or passport.flaw
         # (11) proof of possession
-        or _prove(plan, request, passport, policy, now)
+        or _prove(plan, request, passport, issuer, policy, now, referred)
         # (12) catalog
         or check_catalog(passport.pins, policy.gate_id, policy.catalog, action, issuer.tier)
         or (check_pins(passport, policy) if passport.chain else None)
@@ -245,7 +255,7 @@ def decide(
         plan.refusal = refusal
         return plan
     # (13) permission
-    derived = derive(passport, issuer, action, policy)
+    derived = derive(passport, issuer, action, policy, request.client)
     if derived.denied is not None:
         plan.refusal = derived.denied
         return plan
@@ -273,7 +283,7 @@ def decide(
     # (14) constraints, (15) approval
     _evaluate(plan, compiled, request, now)
     if facts.free_calls and plan.refusal is None:
-        plan.charges = with_free(plan.charges, free_call(passport, action, facts))
+        plan.charges = with_free(plan.charges, free_call(passport, issuer, action, facts, request))
     if plan.proven is not None and plan.refusal is None:
         plan.charges = (*plan.charges, plan.proven.charge)
     if plan.hold is None:
@@ -374,12 +384,18 @@ def terms_of(policy: Policy, action: str, passport: Passport | None = None) -> T
     return NO_TERMS if offered is None else offered.terms
 
 
-def free_call(passport: Passport, action: str, facts: Facts) -> Charge:
+def free_call(
+    passport: Passport, issuer: Issuer, action: str, facts: Facts, request: Request
+) -> Charge:
     """The charge for one of the agent's free calls: counted by agent, so a reissue adds none.
 
-    Whoever delegates shares its own: the agent is that of the root.
+    Whoever delegates shares its own: the agent is that of the root. Agents that issue their
+    passports themselves are as many as anyone likes, so they share those of their address.
     """
-    subject = subject_of_catalog(passport.issuer, passport.lineage[0].agent, action)
+    if issuer.self_issued:
+        subject = subject_of_address(request.client, action)
+    else:
+        subject = subject_of_catalog(passport.issuer, passport.lineage[0].agent, action)
     return free_charge(subject, facts.free_calls)
 
 
@@ -400,13 +416,24 @@ def lacks_body(plan: Plan, request: Request, compiled: Compiled) -> bool | Refus
 
 
 def _prove(
-    plan: Plan, request: Request, passport: Passport, policy: Policy, now: Instant
+    plan: Plan,
+    request: Request,
+    passport: Passport,
+    issuer: Issuer,
+    policy: Policy,
+    now: Instant,
+    referred: bool,
 ) -> Refusal | None:
     """Check 11. Nearly every request has nothing to prove, and is done with a look."""
     rules = policy.proof
-    if passport.holder is None and rules.demand == BOUND and not request.sorted.proving:
+    if (
+        passport.holder is None
+        and rules.demand == BOUND
+        and not request.sorted.proving
+        and not referred
+    ):
         return None
-    proven = judge_proof(request, passport, rules, now)
+    proven = judge_possession(request, passport, issuer, rules, now)
     if isinstance(proven, Refusal):
         return proven
     plan.proven = proven
@@ -445,10 +472,15 @@ def judge_lineage(
     return granted if isinstance(granted, Refusal) else held or granted
 
 
-def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> Derived:
-    """Permission and owed constraints of `passport` for `action`, from its memo where it holds."""
+def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy, client: str) -> Derived:
+    """Permission and owed constraints of `passport` for `action`, from its memo where it holds.
+
+    What is owed by a self-issued passport is also counted by the address of the `client`.
+    """
     memo = passport.memo
-    derived = memo.find(action)
+    # No action has a line break in it, nor has an address.
+    name = f"{action}\n{client}" if issuer.self_issued else action
+    derived = memo.find(name)
     if (
         derived is not None
         and derived.mark is policy.mark
@@ -463,6 +495,8 @@ def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> D
     for parent in passport.chain:
         # What a child spends, everyone spends who delegated to it.
         denied = denied or _owe(owed, parent, issuer, action, policy)
+    if issuer.self_issued:
+        _owe_by_address(owed, issuer, action, policy, client)
     derived = Derived(
         policy.mark,
         issuer.permissions,
@@ -472,7 +506,7 @@ def derive(passport: Passport, issuer: Issuer, action: str, policy: Policy) -> D
         compile_owed(owed) if denied is None else None,
         offer_of(policy, action, passport) if denied is None else None,
     )
-    memo.keep_again(action, derived, _MAX_MEMO)
+    memo.keep_again(name, derived, _MAX_MEMO)
     return derived
 
 
@@ -502,6 +536,18 @@ def _owe(
         subject = subject_of_catalog(link.issuer, link.agent, action)
         owed.append((subject, offered.constraints))
     return None
+
+
+def _owe_by_address(
+    owed: list[Owed], issuer: Issuer, action: str, policy: Policy, client: str
+) -> None:
+    """Adds what all self-issued passports of one address owe together, with anonymous requests."""
+    common = merge(policy.constraints, issuer.constraints)
+    if common:
+        owed.append((subject_of_address(client), common))
+    offered = offer_of(policy, action)
+    if offered is not None and offered.constraints:
+        owed.append((subject_of_address(client, action), offered.constraints))
 
 
 _ALLOW: Final = Decision("allow", None)

@@ -33,6 +33,13 @@ def path_of(ids: Sequence[str]) -> str:
     return "/".join(ids)
 
 
+def judge_ids(ids: Sequence[str]) -> Refusal | None:
+    """Whether these can be joined to a path that is one link's alone: no slash, and none twice."""
+    if any("/" in each for each in ids):
+        return _INVALID["id"]
+    return _INVALID["twice"] if len(set(ids)) < len(ids) else None
+
+
 def judge_chain(links: Sequence[Unverified]) -> Refusal | None:
     """Check 10 for the links of a chain, at least two, the root first and the leaf last.
 
@@ -40,16 +47,12 @@ def judge_chain(links: Sequence[Unverified]) -> Refusal | None:
     issuer, an id with a slash, or one that occurs twice. `chain_widened`: a permission that no
     single permission of the parent covers whole.
     """
+    flaw = judge_ids([link.id for link in links])
+    if flaw is not None:
+        return flaw
     root = links[0]
-    seen: set[str] = set()
-    for link in links:
-        if "/" in link.id:
-            return _INVALID["id"]
-        if link.id in seen:
-            return _INVALID["twice"]
-        seen.add(link.id)
-        if link.issuer != root.issuer:
-            return _INVALID["issuer"]
+    if any(link.issuer != root.issuer for link in links):
+        return _INVALID["issuer"]
     for parent, child in pairwise(links):
         if not parent.may_delegate:
             return _INVALID["delegate"]

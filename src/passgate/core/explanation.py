@@ -24,10 +24,12 @@ from passgate.core.instant import Instant
 from passgate.core.once import once_of
 from passgate.core.passport import Passport
 from passgate.core.policy import DENY, Policy
+from passgate.core.possession import judge_possession
 from passgate.core.presented import choose_credential
 from passgate.core.pricing import priced_by
-from passgate.core.proof import Proven, judge_proof
+from passgate.core.proof import Proven
 from passgate.core.reasons import Refusal
+from passgate.core.references import resolve
 from passgate.core.request import Request
 from passgate.core.trust import Issuer, Trust
 from passgate.core.verification import (
@@ -160,7 +162,13 @@ def _explain(
         _explain_anonymous(rows, plan, request, policy, now, facts)
     else:
         plan.credential = credential.text
-        _explain_passport(rows, plan, request, policy, trust, now, facts)
+        found = resolve(credential.text, trust, now) if credential.referred else credential
+        if isinstance(found, Refusal):
+            rows.add(3, found)
+            rows.skip(4, 17)
+        else:
+            rows.add(3, None, "one passport, by its id" if credential.referred else "one passport")
+            _explain_passport(rows, plan, found.text, request, policy, trust, now, facts)
 
 
 def _exists(action: str, policy: Policy) -> bool:
@@ -210,14 +218,14 @@ def _explain_anonymous(
 def _explain_passport(
     rows: "_Rows",
     plan: Plan,
+    credential: str,
     request: Request,
     policy: Policy,
     trust: Trust,
     now: Instant,
     given: _Given | None,
 ) -> None:
-    rows.add(3, None, "one passport")
-    findings, passport = examine(plan.credential, trust, policy.acceptance)
+    findings, passport = examine(credential, trust, policy.acceptance)
     for finding in findings:
         rows.add(finding.check, finding.refusal)
     if passport is None:
@@ -225,7 +233,8 @@ def _explain_passport(
         return
     plan.passport = passport
     plan.access = "passport"
-    issuer: Issuer = trust.issuers[passport.issuer]
+    issuer = trust.issuer_of(passport.issuer)
+    assert issuer is not None
     plan.issuer = issuer
     rows.add(7, check_times(passport, now, policy.clock_skew_s, policy.max_lifetime_s))
     rows.add(8, check_audience(passport, policy.audience))
@@ -233,14 +242,14 @@ def _explain_passport(
     rows.add_if(9, check_kills(passport, trust.kills))
     depth = len(passport.chain)
     rows.add(10, passport.flaw, f"below {depth} others" if depth else "no chain")
-    _explain_proof(rows, plan, request, passport, policy, now, given)
+    _explain_proof(rows, plan, request, passport, issuer, policy, now, given)
     rows.add(
         12,
         check_catalog(passport.pins, policy.gate_id, policy.catalog, plan.action, issuer.tier)
         or check_pins(passport, policy),
         _catalog_of(policy, passport),
     )
-    derived = derive(passport, issuer, plan.action, policy)
+    derived = derive(passport, issuer, plan.action, policy, request.client)
     if derived.compiled is None:
         rows.add(13, derived.denied)
         rows.skip(14, 17)
@@ -255,7 +264,9 @@ def _explain_passport(
     holds = (granted,) if isinstance(granted, Hold) else ()
     _explain_owed(rows, plan, derived.compiled, request, now, holds)
     if facts.free_calls:
-        plan.charges = with_free(plan.charges, free_call(passport, plan.action, facts))
+        plan.charges = with_free(
+            plan.charges, free_call(passport, issuer, plan.action, facts, request)
+        )
     if plan.proven is not None:
         plan.charges = (*plan.charges, plan.proven.charge)
     if plan.route is not None and plan.route.idempotent and given is None:
@@ -280,6 +291,7 @@ def _explain_proof(
     plan: Plan,
     request: Request,
     passport: Passport,
+    issuer: Issuer,
     policy: Policy,
     now: Instant,
     given: _Given | None,
@@ -288,7 +300,7 @@ def _explain_proof(
     if given is not None:
         rows.add(11, None, "judged of the question, not of what it asks about")
         return
-    proven = judge_proof(request, passport, policy.proof, now)
+    proven = judge_possession(request, passport, issuer, policy.proof, now)
     if isinstance(proven, Proven):
         plan.proven = proven
         rows.add(11, None, f"by {proven.kind}; whether it was used before is seen by check 16")

@@ -22,8 +22,14 @@ class FormatRules(NamedTuple):
     judge_chain: Callable[[Sequence[Unverified]], Refusal | None]
 
 
+def _found_while_read(links: Sequence[Unverified]) -> Refusal | None:
+    """What the reader had against a chain whose links stand in one another, and kept until now."""
+    return links[-1].flaw
+
+
 RULES: Final[dict[str, FormatRules]] = {
     "jwt": FormatRules(signed_by_holders, judge_chain),
+    "envelope": FormatRules(signed_by_holders, _found_while_read),
     "csp": FormatRules(signed_by_issuers, judge_csp_chain),
 }
 """The rules of each format by its name in the configuration."""

@@ -28,7 +28,7 @@ _ALONE: Final = Refusal("passport_missing", "A proof or a chain came without a p
 _UNSUPPORTED: Final = {
     kind: Refusal("passport_unsupported", detail)
     for kind, detail in (
-        ("reference", "This gate does not accept passports by reference."),
+        ("chain", "Parents come beside a passport, not beside its id."),
         ("unread", "This gate does not read passports from that header."),
     )
 }
@@ -38,9 +38,8 @@ class Presented(NamedTuple):
     """One thing that was presented.
 
     `carrier` is the header's name in lower case. `kind` is `credential`, `dpop` (a credential that
-    says it comes with a proof), `proof`, `chain` (parents of the credential), or what this version
-    has no use for: `reference`, or `unread` (a credential in a header that `passport.headers`
-    leaves out).
+    says it comes with a proof), `proof`, `chain` (parents of the credential), `reference` (the id
+    of a passport), or `unread` (a credential in a header that `passport.headers` leaves out).
     """
 
     carrier: str
@@ -83,10 +82,12 @@ class Credential:
     Parents that came in a header of their own belong to the text: see `with_parents`.
 
     `digest` is worked out from the text itself, once, so it cannot be that of another one. It is
-    for ASCII only, which every passport is.
+    for ASCII only, which every passport is. Where it is `referred` to, the text is its id alone,
+    which says nothing yet.
     """
 
     text: str
+    referred: bool = False
     _digest: str = field(default="", init=False, repr=False, compare=False)
 
     @property
@@ -118,9 +119,11 @@ def choose_credential(presented: tuple[Presented, ...]) -> Credential | Refusal 
     if len(credentials) > 1:
         return _AMBIGUOUS
     kinds = {item.kind for item in presented}
-    if "reference" in kinds:
-        return _UNSUPPORTED["reference"]
+    if "chain" in kinds and "reference" in kinds:
+        return _UNSUPPORTED["chain"]
     for item in presented:
+        if item.kind == "reference":
+            return Credential(item.value.decode("latin-1"), referred=True)
         if item.kind in ("credential", "dpop"):
             text = item.value.decode("latin-1")
             if "chain" in kinds:

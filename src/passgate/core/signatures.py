@@ -3,11 +3,12 @@
 Formats differ in who signs the links of a chain: the holder of each parent's key, or an issuer.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from passgate.core.ed25519 import signature_fits
 from passgate.core.formats.base import Unverified
-from passgate.core.keys import algorithm_of, fits
+from passgate.core.keys import PublicKey, algorithm_of, fits
 from passgate.core.passport import Principal
 from passgate.core.reasons import Refusal
 from passgate.core.trust import NO_FLOORS, Issuer, Trust
@@ -44,7 +45,7 @@ def trusted_issuer(
 
     Where the entry asks for assurance, `principal` must have it.
     """
-    issuer = trust.issuers.get(issuer_id)
+    issuer = trust.issuers.get(issuer_id) or trust.issuer_of(issuer_id)
     if issuer is None:
         return _ISSUER_UNKNOWN
     if format_name not in issuer.formats:
@@ -74,7 +75,11 @@ def signed_by_holders(unverified: Unverified, issuer: Issuer, trust: Trust) -> R
         return NO_KEYS
     parents = unverified.parents
     root = parents[0] if parents else unverified
-    key = keys.keys.get(root.key_id)
+    known: Mapping[str, PublicKey] = keys.keys
+    if issuer.self_issued:
+        # No name but the root's own: under another one somebody else would speak.
+        known = (root.own_keys if root.issuer == unverified.issuer else None) or {}
+    key = known.get(root.key_id)
     if not isinstance(key, bytes):
         # A native passport names an Ed25519 key; under that name the issuer has none.
         return _KEY_UNKNOWN

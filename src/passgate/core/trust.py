@@ -1,7 +1,7 @@
 """Trust: one frozen snapshot of issuers, their keys and revocations, and how old each is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
@@ -9,7 +9,9 @@ from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
 from passgate.core.instant import Instant
 from passgate.core.keys import PublicKey
 from passgate.core.kills import NO_KILLS, Kills
+from passgate.core.presented import Credential
 from passgate.core.revoked_ids import RevokedIds
+from passgate.core.self_issued import is_self_issued
 from passgate.core.status_list import StatusList
 
 L3_LIST_MAX_STALE_S: Final = 60.0
@@ -53,6 +55,21 @@ NO_FLOORS: Final = (0, 0, 0)
 """No assurance is asked for."""
 
 
+PROOF: Final = "proof"
+"""Who presents a passport of this issuer by reference proves to hold its key."""
+
+BEARER: Final = "bearer"
+"""The id of a passport of this issuer is enough to present it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passports:
+    """The credentials of an issuer that may be presented by the id alone, each verified once."""
+
+    by_id: Mapping[str, Credential]
+    read_at: Instant
+
+
 @dataclass(frozen=True, slots=True)
 class Issuer:
     """One issuer: what the operator allows it, and what was learnt from it.
@@ -62,6 +79,11 @@ class Issuer:
     of a list also those over `list_max_stale_s`. `assurance` is the least identity, authenticator
     and federation level of its passports, 0 asking for none. With `catch_all` a csp token of its
     may hold a scope that names nothing, such as `*`.
+
+    `delegators_prove` says that whoever presents an envelope that may delegate proves to hold its
+    key, bound to it or not. `by_reference` is "" where it lists no passports, else `PROOF` or
+    `BEARER`; `passports` are None until the list was read once. One that is `self_issued` is the
+    key that signs: see `self_issuer`.
     """
 
     id: str
@@ -76,6 +98,10 @@ class Issuer:
     list_max_stale_s: float = inf
     assurance: tuple[int, int, int] = NO_FLOORS
     catch_all: bool = False
+    delegators_prove: bool = False
+    self_issued: bool = False
+    by_reference: str = ""
+    passports: Passports | None = None
 
     def stale_at(self, now: Instant) -> bool:
         """Whether anything that is to be known of it is not, is too old, or has expired."""
@@ -111,15 +137,58 @@ class Trust:
     """Everything the gate believes about others, at one moment. Replaced whole, never changed.
 
     `kills` are the operator's own word on them, which no issuer can take back. `bundle` is the
-    version of the trust bundle in force, 0 without one.
+    version of the trust bundle in force, 0 without one. `self_issued` is what is allowed to
+    passports that agents issue themselves, None where these are not accepted.
     """
 
     issuers: Mapping[str, Issuer]
     version: int = 0
     kills: Kills = NO_KILLS
     bundle: int = 0
+    self_issued: Issuer | None = None
+
+    def issuer_of(self, issuer_id: str) -> Issuer | None:
+        """The issuer of this id: one that is listed, or where they are accepted, a key itself."""
+        issuer = self.issuers.get(issuer_id)
+        template = self.self_issued
+        if issuer is None and template is not None and is_self_issued(issuer_id):
+            return replace(template, id=issuer_id)
+        return issuer
 
 
 NO_TRUST = Trust({})
 
-__all__ = ["NO_CONSTRAINTS", "NO_FLOORS", "NO_TRUST", "Issuer", "KeySet", "Revocations", "Trust"]
+SELF_ISSUED_TIER: Final = "L0"
+_ALWAYS: Final = Instant(inf, inf)
+
+
+def self_issuer(
+    formats: frozenset[str], permissions: tuple[str, ...], constraints: ConstraintSet
+) -> Issuer:
+    """What all self-issued passports of these formats may at most, and owe; its id is anyone's.
+
+    There is nothing to be read about them: each brings its key, which no list revokes.
+    """
+    return Issuer(
+        id="",
+        tier=SELF_ISSUED_TIER,
+        formats=formats,
+        permissions=permissions,
+        constraints=constraints,
+        max_stale_s=inf,
+        revocations_required=False,
+        keys=KeySet({}, "self-issued", _ALWAYS),
+        self_issued=True,
+    )
+
+
+__all__ = [
+    "NO_CONSTRAINTS",
+    "NO_FLOORS",
+    "NO_TRUST",
+    "Issuer",
+    "KeySet",
+    "Revocations",
+    "Trust",
+    "self_issuer",
+]

@@ -135,7 +135,7 @@ def examine(
     findings = [Finding(4, "shape", None)]
     issuer = trusted_issuer(trust, unverified.issuer, unverified.format, unverified.principal)
     findings.append(Finding(5, "issuer", issuer if isinstance(issuer, Refusal) else None))
-    known = trust.issuers.get(unverified.issuer)
+    known = trust.issuer_of(unverified.issuer)
     if known is None:
         return findings, None
     refusal = RULES[unverified.format].signed(unverified, known, trust)

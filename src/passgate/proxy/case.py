@@ -405,7 +405,7 @@ class Case:
         assert request is not None
         assert passport is not None
         assert issuer is not None
-        compiled = derive(passport, issuer, plan.action, self.world.policy).compiled
+        compiled = derive(passport, issuer, plan.action, self.world.policy, request.client).compiled
         assert compiled is not None
         facts = plan.facts
         return Meter(

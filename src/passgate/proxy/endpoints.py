@@ -12,9 +12,11 @@ from passgate.core.decision import conclude
 from passgate.core.explanation import explain
 from passgate.core.jwks import thumbprint
 from passgate.core.passport import Passport
+from passgate.core.possession import judge_possession
 from passgate.core.presented import choose_credential
-from passgate.core.proof import DPOP, SIGNATURE, judge_proof
+from passgate.core.proof import DPOP, SIGNATURE
 from passgate.core.reasons import REASONS, Refusal
+from passgate.core.references import resolve
 from passgate.core.request import Request
 from passgate.core.verification import (
     check_audience,
@@ -149,7 +151,9 @@ class Endpoints:
     def _passport(self, case: "Case", request: Request) -> Step:
         everything = case.trust.kills.judge_everything()
         passport = _presented(case, request) if everything is None else everything
-        return _question(case, request, passport, lambda asks: _answer(standing(case, asks)))
+        return _question(
+            case, request, passport, lambda asks: _answer(standing(case, request, asks))
+        )
 
     def _hold(self, case: "Case", request: Request) -> Step:
         """What became of a hold, for the passport that asked; to others there is none."""
@@ -195,7 +199,9 @@ def _question(
         return case.refuse(presented)
     if presented.flaw is not None:
         return case.refuse(presented.flaw)
-    proven = judge_proof(request, presented, case.world.policy.proof, case.now)
+    issuer = case.trust.issuer_of(presented.issuer)
+    assert issuer is not None
+    proven = judge_possession(request, presented, issuer, case.world.policy.proof, case.now)
     if isinstance(proven, Refusal):
         return case.refuse(proven)
     return case.take_question(presented, proven, lambda: answer(presented))
@@ -206,6 +212,8 @@ def _presented(case: "Case", request: Request) -> Passport | Refusal:
     credential = choose_credential(request.sorted.presented)
     if credential is None:
         return Refusal("passport_missing")
+    if not isinstance(credential, Refusal) and credential.referred:
+        credential = resolve(credential.text, case.trust, case.now)
     if isinstance(credential, Refusal):
         return credential
     policy = case.world.policy
@@ -213,10 +221,12 @@ def _presented(case: "Case", request: Request) -> Passport | Refusal:
     if isinstance(passport, Refusal):
         case.note_key(passport, credential.text)
         return passport
+    issuer = case.trust.issuer_of(passport.issuer)
+    assert issuer is not None
     return (
         check_times(passport, case.now, policy.clock_skew_s, policy.max_lifetime_s)
         or check_audience(passport, policy.audience)
-        or check_revocation(passport, case.trust.issuers[passport.issuer], case.now)
+        or check_revocation(passport, issuer, case.now)
         or check_kills(passport, case.trust.kills)
         or passport
     )

@@ -7,9 +7,10 @@ from passgate.core.catalog import Catalog, check_catalog
 from passgate.core.decision import check_pins, derive, free_call, judge_lineage, terms_of
 from passgate.core.facts import NO_FACTS
 from passgate.core.passport import Passport
-from passgate.core.permissions import covers
+from passgate.core.permissions import GRAMMARS
 from passgate.core.policy import Policy
 from passgate.core.reasons import Refusal
+from passgate.core.request import Request
 from passgate.core.trust import Issuer
 from passgate.ledger.protocol import Balance
 from passgate.proxy.world import World
@@ -20,24 +21,25 @@ if TYPE_CHECKING:
 _CLOSED: Final = frozenset({"action_blocked", "permission_denied"})
 
 
-def standing(case: "Case", passport: Passport) -> dict[str, Any]:
+def standing(case: "Case", request: Request, passport: Passport) -> dict[str, Any]:
     """The answer of `GET /passport`: every action that is open, with the constraints owed for it
     as authored, and exactly what is left of each counter that a request for it takes from; and the
     holds that something may still become of, whose cost is reserved.
     """
     policy = case.world.policy
-    issuer = case.trust.issuers[passport.issuer]
+    issuer = case.trust.issuer_of(passport.issuer)
+    assert issuer is not None
     actions: dict[str, Any] = {}
     for action in _known_actions(policy):
-        compiled = derive(passport, issuer, action, policy).compiled
+        compiled = derive(passport, issuer, action, policy, request.client).compiled
         if compiled is None or _is_closed(passport, issuer, action, case):
             continue
         charges = compiled.charges
         terms = terms_of(policy, action, passport)
         if terms.facts.free_calls:
-            charges = (free_call(passport, action, terms.facts), *charges)
+            charges = (free_call(passport, issuer, action, terms.facts, request), *charges)
         actions[action] = {
-            "constraints": _owed(passport, action, case.world),
+            "constraints": _owed(passport, issuer, action, case.world),
             "left": [_shown(balance) for balance in case.balances(charges)],
         }
     return {
@@ -97,7 +99,7 @@ def _is_closed(passport: Passport, issuer: Issuer, action: str, case: "Case") ->
     return isinstance(granted, Refusal) and granted.code in _CLOSED
 
 
-def _owed(passport: Passport, action: str, world: World) -> dict[str, Any]:
+def _owed(passport: Passport, issuer: Issuer, action: str, world: World) -> dict[str, Any]:
     """The constraints that this passport owes for `action`, by who demands them, as authored."""
     catalog = world.policy.catalog
     pin = passport.kept_pins.get(world.policy.gate_id)
@@ -105,7 +107,7 @@ def _owed(passport: Passport, action: str, world: World) -> dict[str, Any]:
     ancestors = {parent.id: _claimed(parent, action) for parent in passport.chain}
     owed = {
         "gate": world.gate_constraints,
-        "issuer": world.issuer_constraints.get(passport.issuer, {}),
+        "issuer": world.issuer_constraints.get("" if issuer.self_issued else issuer.id, {}),
         "catalog": _authored(catalog, action),
         "pinned_catalog": {} if agreed is catalog else _authored(agreed, action),
         **_claimed(passport, action),
@@ -117,10 +119,15 @@ def _owed(passport: Passport, action: str, world: World) -> dict[str, Any]:
 def _claimed(passport: Passport, action: str) -> dict[str, Any]:
     """What a passport itself demands for `action`: of all of it, and of the entries that cover."""
     claims = passport.claims
+    covering = {
+        entry.pattern
+        for entry in passport.permissions
+        if GRAMMARS[entry.grammar](entry.pattern, action)
+    }
     entries = {
         entry["permission_key"]: entry.get("constraints", {})
         for entry in claims.get("permissions", [])
-        if isinstance(entry, dict) and covers(entry["permission_key"], action)
+        if isinstance(entry, dict) and entry["permission_key"] in covering
     }
     claimed = {
         "passport": claims.get("constraints", {}),

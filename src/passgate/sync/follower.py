@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 
 from passgate.clock import Clock
 from passgate.core.instant import Instant
-from passgate.core.trust import KeySet, Revocations
+from passgate.core.trust import KeySet, Passports, Revocations
 from passgate.errors import DataError, SourceError
 from passgate.sync.sources import Kind, NotModified, Source
 from passgate.sync.store import Copy, TrustStore
@@ -34,7 +34,7 @@ _LONGEST_RETRY_S: Final = 300.0
 _LARGE: Final = 64 * 1024
 """Bodies above this are read in a thread, so that requests do not wait for it."""
 
-Learnt = TypeVar("Learnt", KeySet, Revocations)
+Learnt = TypeVar("Learnt", KeySet, Passports, Revocations)
 T = TypeVar("T")
 
 

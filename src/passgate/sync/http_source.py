@@ -14,6 +14,7 @@ from passgate.sync.sources import TIMEOUT_S, Kind, NotModified, Opened, Source
 
 _TYPES: Final[dict[Kind, frozenset[str]]] = {
     "keys": frozenset({"application/json", "application/jwk-set+json"}),
+    "passports": frozenset({"application/json"}),
     "revocations": frozenset(
         {
             "application/json",

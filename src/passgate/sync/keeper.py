@@ -14,14 +14,14 @@ from typing import Any, Final, TypeAlias, TypedDict
 
 from passgate.clock import Clock, system_clock
 from passgate.core.kills import NO_KILLS, Kills
-from passgate.core.trust import NO_TRUST, Trust
+from passgate.core.trust import NO_TRUST, Issuer, Trust
 from passgate.errors import SourceError
 from passgate.sync.bundle import Imported, Part
 from passgate.sync.follower import Follower, Rhythm, Wait
-from passgate.sync.learning import KeysFollower, ListFollower
+from passgate.sync.learning import KeysFollower, ListFollower, PassportsFollower
 from passgate.sync.push import PushFollower
 from passgate.sync.settings import IssuerSettings, Location
-from passgate.sync.sources import BUNDLE, NOT_IN_A_BUNDLE, BundleSource, Kind, open_source
+from passgate.sync.sources import BUNDLE, KINDS, NOT_IN_A_BUNDLE, BundleSource, Kind, open_source
 from passgate.sync.store import Copy, TrustStore
 
 _UNKNOWN_KIDS: Final = 1024
@@ -56,7 +56,7 @@ class SourceStatus(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class TrustChange:
-    """Something other than an age differs: `what` is `keys` or `revocations` of `issuer`.
+    """Something other than an age differs: `what` of `issuer`, a kind of source.
 
     A reload is `what` = `issuers`, a turn of the kill switch `kills`, and a trust bundle `bundle`,
     all with `issuer` "".
@@ -78,6 +78,7 @@ class _Followed:
     settings: IssuerSettings
     keys: KeysFollower
     revocations: ListFollower | None
+    passports: PassportsFollower | None = None
     unknown: dict[int, float] = field(default_factory=dict)
     unknown_total: int = 0
     push: PushFollower | None = None
@@ -89,7 +90,8 @@ class _Followed:
 
     @property
     def followers(self) -> "tuple[Follower[Any], ...]":
-        return (self.keys,) if self.revocations is None else (self.keys, self.revocations)
+        every = (self.keys, self.revocations, self.passports)
+        return tuple(follower for follower in every if follower is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ class _Offered:
 class Keeper:
     """Learns from the sources of `issuers`, and keeps `trust`.
 
-    `kills` are part of it from the beginning, and nothing that is learnt changes them.
+    `kills` are part of it from the beginning, and nothing that is learnt changes them, nor what is
+    allowed to `self_issued` passports.
     `store` holds the last good copies (or names their directory); None keeps none. `clock`, `wait`
     and `jitter` are where time and chance enter. Raises `SourceError` for what is no source.
     """
@@ -119,8 +122,10 @@ class Keeper:
         wait: Wait = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
         kills: Kills = NO_KILLS,
+        self_issued: Issuer | None = None,
     ) -> None:
         self.trust: Trust = replace(NO_TRUST, kills=kills)
+        self._self_issued = self_issued
         self._store = TrustStore(store) if isinstance(store, Path) else store
         self._rhythm = Rhythm(clock, wait, jitter)
         self._callbacks: list[Callable[[TrustChange], None]] = []
@@ -194,6 +199,8 @@ class Keeper:
         now, found = self._rhythm.clock(), []
         for issuer, followed in self._followed.items():
             for follower in followed.followers:
+                if follower.kind not in KINDS:
+                    continue  # a bundle has no place for it
                 if _given(follower):
                     raise SourceError(
                         f"the {follower.kind} of {issuer} come from a trust bundle themselves:"
@@ -216,7 +223,9 @@ class Keeper:
         """The trust bundle in force."""
         return self._bundle
 
-    async def reconfigure(self, issuers: Iterable[IssuerSettings]) -> None:
+    async def reconfigure(
+        self, issuers: Iterable[IssuerSettings], self_issued: Issuer | None = None
+    ) -> None:
         """Follows `issuers` instead, keeping what is unchanged; `trust` changes in one step.
 
         What was learnt from a source that stays is kept. Raises `SourceError` or `DataError`; then
@@ -236,6 +245,7 @@ class Keeper:
                 await _close(runner for entry in fresh for runner in entry.runners)
                 raise
             before, self._followed = self.trust, followed
+            self._self_issued = self_issued
             self._compose()
             self._tell(TrustChange("", "issuers", before, self.trust))
             kept = {runner for entry in followed.values() for runner in entry.runners}
@@ -328,7 +338,13 @@ class Keeper:
                 )
                 revocations.signers = keys
                 revocations.uri = _address_of(settings.revocations)
-            opened[name] = _Followed(settings, keys, revocations)
+            passports = None
+            if settings.passports is not None:
+                passports = PassportsFollower(
+                    *self._arguments(settings, "passports", settings.passports)
+                )
+                passports.entry, passports.signers = settings.issuer, keys
+            opened[name] = _Followed(settings, keys, revocations, passports)
             if revocations is not None and settings.revocations_push is not None:
                 opened[name].push = self._pushing(settings, revocations)
             for follower in opened[name].followers:
@@ -341,6 +357,8 @@ class Keeper:
                 if revocations is not None and old.revocations is not None:
                     revocations.inherit(old.revocations.value, old.revocations.memory)
                     revocations.deltas = old.revocations.deltas
+                if passports is not None and old.passports is not None:
+                    passports.inherit(old.passports.value, old.passports.memory)
         return opened
 
     def _arguments(self, settings: IssuerSettings, kind: Kind, location: Location) -> Any:
@@ -418,10 +436,16 @@ class Keeper:
                 await keys.attempt()
             # A list waits for the first keys; those of another machine come after the start.
             judged = keys.value is not None or keys.attempted.is_set()
-            if revocations is None or _given(revocations):
-                continue
-            if revocations.source.local and judged:
+            passports = followed.passports
+            if (
+                revocations is not None
+                and not _given(revocations)
+                and revocations.source.local
+                and judged
+            ):
                 await revocations.attempt()
+            if passports is not None and passports.source.local and judged:
+                await passports.attempt()
 
     def _follow(self, followed: _Followed) -> None:
         for runner in followed.runners:
@@ -463,8 +487,9 @@ class Keeper:
             return
         if follower is followed.keys:
             followed.unknown.clear()
-            if followed.revocations is not None:
-                followed.revocations.hasten()
+            for signed in (followed.revocations, followed.passports):
+                if signed is not None:
+                    signed.hasten()
         self._tell(TrustChange(follower.issuer, follower.kind, before, self.trust))
 
     def _compose(self, version: int | None = None) -> None:
@@ -477,12 +502,14 @@ class Keeper:
                     revocations=None
                     if followed.revocations is None
                     else followed.revocations.value,
+                    passports=None if followed.passports is None else followed.passports.value,
                 )
                 for name, followed in self._followed.items()
             },
             self.trust.version + 1 if version is None else version,
             self.trust.kills,
             0 if self._bundle is None else self._bundle.bundle.version,
+            self._self_issued,
         )
 
     def _tell(self, change: TrustChange) -> None:
@@ -502,7 +529,11 @@ def _address_of(location: Location) -> str | None:
 
 
 def _same_sources(old: IssuerSettings, new: IssuerSettings) -> bool:
-    return replace(old, issuer=new.issuer) == new
+    return (
+        replace(old, issuer=new.issuer) == new
+        # What may stand in a list of passports is what the issuer may issue.
+        and (old.passports is None or old.issuer.formats == new.issuer.formats)
+    )
 
 
 async def _close(runners: "Iterable[_Runner]") -> None:

@@ -1,4 +1,4 @@
-"""What the body of a source teaches: an issuer's keys, or what it has revoked."""
+"""What the body of a source teaches: an issuer's keys, what it has revoked, or its passports."""
 
 import asyncio
 import hashlib
@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from passgate.core.instant import Instant
 from passgate.core.jwks import parse_jwks
 from passgate.core.keys import PublicKey, identity_of
+from passgate.core.references import read_passports
 from passgate.core.revocation import (
     RevocationList,
     check_succession,
@@ -17,7 +18,7 @@ from passgate.core.revocation import (
     read_revocation_list,
 )
 from passgate.core.revocation_delta import UnknownKeyError, read_delta
-from passgate.core.trust import KeySet, Revocations
+from passgate.core.trust import Issuer, KeySet, Passports, Revocations
 from passgate.errors import DataError
 from passgate.sync.follower import Follower, Memory, in_time
 from passgate.sync.store import Copy, SignedDelta
@@ -231,6 +232,54 @@ class ListFollower(Follower[Revocations]):
 
     def _keys(self) -> dict[str, PublicKey]:
         return {} if self.signers.value is None else dict(self.signers.value.keys)
+
+
+class PassportsFollower(Follower[Passports]):
+    """Learns the passports of an issuer that may be presented by their ids.
+
+    `entry` is what the issuer may, `signers` follows its keys. The list counts whole or not at all,
+    and only from the source that is configured now; each passport is verified again, with the keys
+    of then, whenever it is presented.
+    """
+
+    kind = "passports"
+    entry: Issuer
+    signers: KeysFollower
+
+    async def learn(self, body: bytes, read_at: Instant) -> tuple[Passports, Memory]:
+        """The passports in `body`, if every one of them is as it should be."""
+        # At start both are read at the same moment, and no passport can be judged without keys.
+        if self.signers.value is None:
+            await self.signers.attempted.wait()
+        issuer = replace(self.entry, keys=self.signers.value)
+        by_id = await in_time(body, lambda: read_passports(body, issuer))
+        return Passports(by_id, read_at), Memory()
+
+    def check_confirmed(self) -> None:
+        """Passports are judged anew when they are presented, so the list stays acceptable."""
+
+    def inherit(self, value: Passports | None, memory: Memory) -> None:
+        """Takes over passports, if they came from the same source."""
+        if memory.source == self.source.name:
+            super().inherit(value, memory)
+
+    def recall(self, copy: Copy) -> Passports | None:
+        """The passports of the last good copy, if it came from the same source.
+
+        Where the keys are others by now, or not known yet, it does not count: the source is read
+        soon, and what cannot be verified must not be waited for.
+        """
+        if copy.source != self.source.name:
+            return None
+        try:
+            return self.reread(copy)
+        except ValueError:
+            return None
+
+    def reread(self, copy: Copy) -> Passports:
+        """The passports in `copy`."""
+        issuer = replace(self.entry, keys=self.signers.value)
+        return Passports(read_passports(copy.body, issuer), copy.read_at)
 
 
 def _key_set(keys: dict[str, PublicKey], read_at: Instant) -> KeySet:

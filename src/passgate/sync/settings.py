@@ -18,8 +18,9 @@ for what comes in trust bundles.
 class IssuerSettings:
     """One issuer to follow.
 
-    `issuer` is what the operator allows it; its `keys` and `revocations` are None and are filled in
-    as they are learnt. `refresh_s` is the longest time between two readings of a source.
+    `issuer` is what the operator allows it; its `keys`, `revocations` and `passports` are None and
+    are filled in as they are learnt. `refresh_s` is the longest time between two readings of a
+    source.
     `insecure_http` allows `http://` beyond the loopback interface; `keys_origin` is where else than
     at its own origin an OpenID issuer may say that its keys are. `revocations_push`
     is the URL of the events by which the issuer adds to its list.
@@ -32,3 +33,4 @@ class IssuerSettings:
     insecure_http: bool = False
     keys_origin: str | None = None
     revocations_push: str | None = None
+    passports: Location | None = None

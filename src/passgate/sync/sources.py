@@ -16,17 +16,22 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from passgate.core.jwks import MAX_JWKS_BYTES
+from passgate.core.references import MAX_PASSPORTS_BYTES
 from passgate.core.revocation import MAX_LIST_BYTES
 from passgate.errors import SourceError
 from passgate.sync.settings import Location
 
-Kind: TypeAlias = Literal["keys", "revocations"]
+Kind: TypeAlias = Literal["keys", "revocations", "passports"]
 
 TIMEOUT_S: Final = 20.0
-_MAX_BYTES: Final[dict[Kind, int]] = {"keys": MAX_JWKS_BYTES, "revocations": MAX_LIST_BYTES}
+_MAX_BYTES: Final[dict[Kind, int]] = {
+    "keys": MAX_JWKS_BYTES,
+    "revocations": MAX_LIST_BYTES,
+    "passports": MAX_PASSPORTS_BYTES,
+}
 
-KINDS: Final[frozenset[str]] = frozenset(_MAX_BYTES)
-"""What can be learnt of an issuer."""
+KINDS: Final[frozenset[str]] = frozenset({"keys", "revocations"})
+"""What can be learnt of an issuer from a trust bundle."""
 
 BUNDLE: Final = "bundle"
 """Where to learn something that is found in trust bundles alone."""
@@ -56,7 +61,7 @@ class Opened:
 
 
 class Source(ABC):
-    """One place where an issuer's keys or revocations are read.
+    """One place where an issuer's keys, revocations or passports are read.
 
     `name` is safe to show. `vouches` says that what is read came from whom the operator named (a
     file, TLS), so that a list without a signature may count; `local` that reading it needs no other
@@ -248,7 +253,7 @@ def open_source(
     """The source at `location`; nothing is read yet. Raises `SourceError` for what is no source."""
     if not isinstance(location, str):
         if kind != "keys":
-            raise SourceError("a revocation list cannot stand inline; name a file or a URL")
+            raise SourceError("a list cannot stand inline; name a file or a URL")
         return InlineSource(location, kind)
     if location == BUNDLE:
         return BundleSource(kind)

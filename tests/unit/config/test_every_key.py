@@ -17,6 +17,12 @@ TLS = {"cert": "cert.pem", "key": "key.pem"}
 HOOK = {"url": "https://hook.example/passgate", "secret": "env:TOKEN"}
 ENVIRON = {"TOKEN": "a token of some length", "OTHER": "another token of some length"}
 
+OWN: dict[str, Any] = {"permissions": [], "constraints": {}}
+OWN_PASSPORTS: dict[str, Any] = {
+    "gate": {"profile": "L1"},
+    "allow_self_issued": True,
+    "self_issued": OWN,
+}
 SHARED = {"ledger": {"kind": "valkey", "url": "rediss://counters.example"}}
 
 
@@ -93,6 +99,7 @@ ENFORCED: dict[str, Counts] = {
     "upstream.tls.server_name": Counts("api", {"upstream": {"url": "https://h", "tls": {}}}),
     "passport.headers": Counts(["X-Agent-Passport"]),
     "passport.accept_bearer": Counts(True),
+    "passport.formats": Counts(["jwt", "envelope"]),
     "passport.clock_skew": Counts("31s"),
     "passport.proof": Counts("required"),
     "passport.proof_max_age": Counts("30s"),
@@ -110,7 +117,16 @@ ENFORCED: dict[str, Counts] = {
     "issuers[].max_stale": Counts("2h"),
     "issuers[].permissions": Counts(["api:*"]),
     "issuers[].constraints": Counts({"core:rate:max_per_minute": 5}),
+    "issuers[].formats": Counts(["jwt", "envelope"]),
     "issuers[].insecure_http": Counts(True),
+    "issuers[].passports": Counts("https://issuer.example/passports"),
+    "issuers[].by_reference": Counts(
+        "bearer", {"issuers": [{"passports": "https://issuer.example/passports"}]}
+    ),
+    "issuers[].delegators_prove": Counts(False),
+    "allow_self_issued": Counts(True, {"gate": {"profile": "L1"}, "self_issued": OWN}),
+    "self_issued.permissions": Counts(["api:*"], OWN_PASSPORTS),
+    "self_issued.constraints": Counts({"core:rate:max_per_minute": 5}, OWN_PASSPORTS),
     "issuers[].assurance.ial": Counts(1),
     "issuers[].assurance.aal": Counts(2),
     "issuers[].assurance.fal": Counts(3),
@@ -189,13 +205,6 @@ ENFORCED: dict[str, Counts] = {
 REFUSED: dict[str, Refused] = {
     "gate.mode": Refused("observe", "observe mode", "enforce"),
     "upstream.tls.verify": Refused(False, "a way to turn verification off"),
-    "passport.formats": Refused(["jwt", "envelope"], "the passport format envelope", ["jwt"]),
-    "issuers[].passports": Refused("https://issuer.example/passports", "passports by reference"),
-    "issuers[].by_reference": Refused("bearer", "passports by reference"),
-    "issuers[].delegators_prove": Refused(False, "delegation"),
-    "issuers[].formats": Refused(["envelope"], "the passport format envelope", ["jwt"]),
-    "allow_self_issued": Refused(True, "self-issued passports", False),
-    "self_issued": Refused({"permissions": [], "constraints": {}}, "self-issued passports"),
     "ledger.on_loss.replay": Refused("local", "a memory of its own for what", "deny"),
 }
 
@@ -282,6 +291,8 @@ def test_every_section_refuses_unknown_keys(
         below = {"upstream": {"url": "https://h"}}
     elif section.startswith("ledger.tls"):
         below = SHARED
+    elif section == "self_issued":
+        below = OWN_PASSPORTS
     elif section.startswith("approvals.webhook"):
         below = {"approvals": {"webhook": HOOK}}
     elif section.startswith("admin.tokens"):

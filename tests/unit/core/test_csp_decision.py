@@ -125,8 +125,8 @@ def test_what_was_worked_out_is_forgotten_when_the_issuers_entry_changes() -> No
     entry = open_to_all.trust().issuers["iss_lab"]
     closed = scene("").trust().issuers["iss_lab"]
 
-    assert derive(passport, entry, "api:search", policy).denied is None
-    assert derive(passport, closed, "api:search", policy).denied is not None
+    assert derive(passport, entry, "api:search", policy, "127.0.0.1").denied is None
+    assert derive(passport, closed, "api:search", policy, "127.0.0.1").denied is not None
 
 
 def test_ancestors_may_not_do_less_than_the_leaf_does() -> None:

@@ -129,7 +129,7 @@ def test_there_is_a_fault_for_each_check() -> None:
     numbered = {code for code, row in REASONS.items() if 1 <= row.check <= 15}
     elsewhere = {
         "passport_missing",  # a request that presents nothing, below
-        "passport_unknown",  # references are refused as unsupported
+        "passport_unknown",  # in tests/unit/core/test_references.py
         "proof_replayed",  # found by the counters, in tests/unit/core/proof
         "chain_too_deep",  # found while the passport is read
         "budget_exhausted",  # needs a cost, below
@@ -437,7 +437,7 @@ class TestAnonymous:
             ({"gate_constraints": {"core:approval:required": True}}, "passport_missing"),
             ({"gate_constraints": {"core:rate:max_per_minute": 0}}, "rate_limited"),
             ({"headers": ((b"X-Agent-Passport", b""),)}, "passport_malformed"),
-            ({"headers": ((b"X-Modei-Passport-ID", b"pass_x"),)}, "passport_unsupported"),
+            ({"headers": ((b"X-Modei-Passport-ID", b"pass_x"),)}, "passport_unknown"),
         ],
     )
     def test_are_judged_in_the_same_order(self, changes: dict[str, Any], code: str) -> None:
@@ -501,12 +501,12 @@ class TestDerived:
         scene, passport = Scene(), self.passport()
         policy, entry = scene.policy(), scene.trust().issuers["iss_lab"]
 
-        derive(passport, entry, "api:search", policy)
+        derive(passport, entry, "api:search", policy, "127.0.0.1")
         assert len(passport.memo) == 0
-        first = derive(passport, entry, "api:search", policy)
+        first = derive(passport, entry, "api:search", policy, "127.0.0.1")
 
-        assert derive(passport, entry, "api:search", policy) is first
-        assert derive(passport, entry, "api:export", policy) is not first
+        assert derive(passport, entry, "api:search", policy, "127.0.0.1") is first
+        assert derive(passport, entry, "api:export", policy, "127.0.0.1") is not first
 
     def test_is_worked_out_anew_for_another_policy(self) -> None:
         """A reload that forbids something counts for passports that were seen before it."""
@@ -529,8 +529,8 @@ class TestDerived:
         held = sys.getrefcount(policy)
 
         for _ in range(3):
-            derive(passport, entry, "api:search", policy)
-            derive(passport, entry, "admin:all", policy)
+            derive(passport, entry, "api:search", policy, "127.0.0.1")
+            derive(passport, entry, "admin:all", policy, "127.0.0.1")
 
         assert sys.getrefcount(policy) == held
 
@@ -569,16 +569,18 @@ class TestDerived:
         policy, entry = scene.policy(), scene.trust().issuers["iss_lab"]
 
         for number in range(1000):
-            derive(passport, entry, f"get:/{number}", policy)
+            derive(passport, entry, f"get:/{number}", policy, "127.0.0.1")
             assert len(passport.memo) <= 64
-        kept = derive(passport, entry, "get:/999", policy)
-        assert derive(passport, entry, "get:/999", policy) is kept
+        kept = derive(passport, entry, "get:/999", policy, "127.0.0.1")
+        assert derive(passport, entry, "get:/999", policy, "127.0.0.1") is kept
 
     def test_says_no_once_and_for_all(self) -> None:
         """A permission that is not there is kept like one that is."""
         scene, passport = Scene(), self.passport()
 
-        derived = derive(passport, scene.trust().issuers["iss_lab"], "admin:all", scene.policy())
+        derived = derive(
+            passport, scene.trust().issuers["iss_lab"], "admin:all", scene.policy(), "127.0.0.1"
+        )
 
         assert derived.denied == Refusal("permission_denied", required_permissions=("admin:all",))
         assert derived.compiled is None

@@ -55,6 +55,8 @@ def test_vector(vector: dict[str, Any]) -> None:
         chosen = choose_credential(found.presented)
         if isinstance(credential, str):
             assert chosen == Credential(credential)
+        elif "reference" in credential:
+            assert chosen == Credential(credential["reference"], referred=True)
         elif "none" in credential:
             assert chosen is None
         else:

@@ -19,7 +19,7 @@ def judge(**constraints: object) -> Judge:
     assert plan.facts.cost_cents == 7
     assert plan.passport is not None
     assert plan.issuer is not None
-    compiled = derive(plan.passport, plan.issuer, plan.action, scene.policy()).compiled
+    compiled = derive(plan.passport, plan.issuer, plan.action, scene.policy(), "127.0.0.1").compiled
     assert compiled is not None
     return judge_cost(compiled, scene.good_request(), plan.action, plan.facts, scene.now)
 

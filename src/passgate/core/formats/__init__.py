@@ -6,11 +6,16 @@ from typing import Final
 from passgate.core import strict_json
 from passgate.core.formats.base import Unverified
 from passgate.core.formats.csp import is_csp, read_csp
+from passgate.core.formats.envelope import read_envelope
 from passgate.core.formats.jwt import read_jwt
 from passgate.core.jws import MalformedError, UnsupportedError, decode_base64url
 from passgate.core.presented import BESIDE
 
-FORMATS: dict[str, Callable[[bytes], Unverified]] = {"jwt": read_jwt, "csp": read_csp}
+FORMATS: dict[str, Callable[[bytes], Unverified]] = {
+    "jwt": read_jwt,
+    "envelope": read_envelope,
+    "csp": read_csp,
+}
 """Each format's reader by the format's name in the configuration.
 
 A reader takes the credential's text, with parents as `with_parents` puts them, and raises
@@ -33,7 +38,7 @@ def read(credential: bytes, accepted: frozenset[str]) -> Unverified:
         leaf = credential[: credential.index(_BESIDE)]
     if leaf.count(b".") == 2:
         name = "csp" if is_csp(leaf) else "jwt"
-    elif _is_envelope(leaf):
+    elif "envelope" in accepted or _is_envelope(leaf):
         name = "envelope"
     else:
         raise MalformedError("A passport is three parts of base64url, joined by dots.")

@@ -37,8 +37,9 @@ class Unverified:
     The fields are those of `Passport`, with what verification needs besides: `signature` over
     `message` by `algorithm` and the key `key_id`, whose key that is being the format's to say.
     `parents` stand root first, and none of them has any itself. `payload` is the signed JSON text,
-    `id` the last component of the passport's. `flaw` is what check 10 has against it without
-    parents, `succession` what check 10 compares where it has some.
+    `id` the last component of the passport's. Where the issuer is the key that signs, `own_keys`
+    are what its signature may be by, in place of an issuer's. `flaw` is what check 10 has against
+    it that its format's rules do not find, `succession` what they compare where it has parents.
     """
 
     __slots__ = (
@@ -59,6 +60,7 @@ class Unverified:
         "message",
         "model",
         "not_before",
+        "own_keys",
         "parents",
         "payload",
         "permissions",
@@ -96,6 +98,7 @@ class Unverified:
         model: str | None = None,
         succession: Succession | None = None,
         flaw: Refusal | None = None,
+        own_keys: Mapping[str, bytes] | None = None,
     ) -> None:
         self.format = format
         self.issuer = issuer
@@ -121,4 +124,5 @@ class Unverified:
         self.principal = principal
         self.model = model
         self.succession = succession
+        self.own_keys = own_keys
         self.flaw = flaw

@@ -4,18 +4,16 @@ Every claim has exactly the type that the specification gives it, and a claim th
 refuses the passport: what an issuer meant as a limit is never read over.
 """
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from passgate.core.constraints import parse_constraints
-from passgate.core.constraints.base import NO_CONSTRAINTS, ConstraintSet
+from passgate.core.constraints.base import NO_CONSTRAINTS
 from passgate.core.formats.base import ChainError, Unverified
+from passgate.core.formats.constraints import read_constraints
 from passgate.core.formats.grants import read_grants
 from passgate.core.formats.holder import read_holder
 from passgate.core.formats.status import read_status
-from passgate.core.generations import Generations
 from passgate.core.jws import (
     A_NAME,
     PASSPORT_TYPES,
@@ -27,6 +25,7 @@ from passgate.core.jws import (
 )
 from passgate.core.passport import CatalogPin, Permission
 from passgate.core.permissions import is_pattern
+from passgate.core.self_issued import is_self_issued, own_keys
 
 MAX_DEPTH: Final = 5
 """The most parents that a passport may have."""
@@ -42,10 +41,6 @@ _CLAIMS = _TRIO | {
 _PIN_MEMBERS = frozenset({"version", "content_hash"})
 _PERMISSION_MEMBERS = frozenset({"permission_key", "constraints"})
 _NO_PINS: Mapping[str, CatalogPin] = {}
-_LONGEST_SHARED: Final = 2048
-_sets: Final[Generations[str, ConstraintSet]] = Generations(1024)
-# A sentence of a constraint's parser goes out only if it can do no harm in a header.
-_SAFE_SENTENCE = re.compile(r"[A-Za-z0-9 ,.;:'`()/_<>=*+#-]{1,200}", re.ASCII)
 
 
 def read_jwt(credential: bytes) -> Unverified:
@@ -78,9 +73,17 @@ def _read_jwt(credential: bytes, elders: tuple[bytes, ...] | None) -> Unverified
         parents = _no_stranger(claims, elders)
     elif "chain" in claims:
         parents = _parents(claims["chain"])
+    issuer = _name(claims, "iss")
+    holder = read_holder(claims["cnf"]) if "cnf" in claims else None
+    own: dict[str, bytes] | None = None
+    # Below a root that is its own issuer others sign, each with its parent's key.
+    if is_self_issued(issuer) and not parents and not elders:
+        own = own_keys(issuer, None if holder is None else holder.key)
+        if "catalogs" in claims or not _TRIO.isdisjoint(claims):
+            raise MalformedError("A self-issued passport is pinned to no catalog.")
     return Unverified(
         "jwt",
-        _name(claims, "iss"),
+        issuer,
         _name(claims, "sub"),
         _name(claims, "jti"),
         jws.kid,
@@ -89,16 +92,17 @@ def _read_jwt(credential: bytes, elders: tuple[bytes, ...] | None) -> Unverified
         _time(claims, "nbf") if "nbf" in claims else None,
         _audience(claims["aud"]) if "aud" in claims else (),
         _permissions(claims.get("permissions")),
-        _constraints(claims["constraints"]) if "constraints" in claims else NO_CONSTRAINTS,
+        read_constraints(claims["constraints"]) if "constraints" in claims else NO_CONSTRAINTS,
         read_grants(claims["grants"]) if "grants" in claims else (),
         _pins(claims),
         jws.payload,
         jws.signing_input,
         jws.signature,
-        read_holder(claims["cnf"]) if "cnf" in claims else None,
+        holder,
         may_delegate,
         parents,
         read_status(claims["status"]) if "status" in claims else None,
+        own_keys=own,
     )
 
 
@@ -196,27 +200,7 @@ def _permission(entry: object) -> Permission:
     bare = _bare(entry["permission_key"])
     if "constraints" not in entry:
         return bare
-    return Permission(bare.pattern, _constraints(entry["constraints"]))
-
-
-def _constraints(value: object) -> ConstraintSet:
-    if type(value) is not dict:
-        raise MalformedError("The member `constraints` must be an object.")
-    # An issuer mostly sets the same limits: equal ones are read once, and kept once.
-    text = repr(value)
-    known = _sets.find(text) if len(text) <= _LONGEST_SHARED else None
-    if known is not None:
-        return known
-    try:
-        read_set = parse_constraints(value)
-    except ValueError as error:
-        sentence = str(error)
-        if _SAFE_SENTENCE.fullmatch(sentence) is None:
-            sentence = "its value is not of the right kind"
-        raise MalformedError(f"A constraint cannot be read: {sentence}") from None
-    if len(text) <= _LONGEST_SHARED:
-        _sets.keep(text, read_set)
-    return read_set
+    return Permission(bare.pattern, read_constraints(entry["constraints"]))
 
 
 def _pins(claims: dict[str, Any]) -> Mapping[str, CatalogPin]:

@@ -241,7 +241,7 @@ def test_a_constraints_sentence_goes_out_only_if_harmless(
     def refuse(_: object) -> None:
         raise ValueError(value)
 
-    monkeypatch.setattr("passgate.core.formats.jwt.parse_constraints", refuse)
+    monkeypatch.setattr("passgate.core.formats.constraints.parse_constraints", refuse)
 
     with pytest.raises(MalformedError) as refused:
         read(constraints={"a": 1})
