@@ -116,8 +116,8 @@ def test_the_detected_shell_gets_its_script() -> None:
 
 
 def test_completion_completes() -> None:
-    """What bash would offer after `passgate audit v` is `verify`."""
-    assert _complete("complete_bash", COMP_WORDS="passgate audit v", COMP_CWORD="2") == "verify"
+    """What bash would offer after `passgate audit s` is `show`."""
+    assert _complete("complete_bash", COMP_WORDS="passgate audit s", COMP_CWORD="2") == "show"
 
 
 def _complete(instruction: str, **words: str) -> str:

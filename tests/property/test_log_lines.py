@@ -76,3 +76,14 @@ def test_any_leaf_of_any_tree_is_proven(size: int, data: st.DataObject) -> None:
     assert tree.root() == root_of(hashes)
     path = inclusion_proof(hashes, index)
     assert verify_inclusion(hashes[index], index, size, path, tree.root())
+
+
+@given(st.integers(1, 200), st.data())
+def test_a_proof_needs_no_more_than_the_frontier(size: int, data: st.DataObject) -> None:
+    """Whatever was forgotten before the leaf, its path is that of the whole tree."""
+    hashes = [leaf_hash(b"%d" % n) for n in range(size)]
+    index = data.draw(st.integers(0, size - 1))
+    forgotten = data.draw(st.integers(0, index))
+    before = Frontier()
+    before.extend(hashes[:forgotten])
+    assert inclusion_proof(hashes[forgotten:], index, before) == inclusion_proof(hashes, index)

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from passgate.cli.exits import REFUSED, WRONG_USE, fail, note
+
+if TYPE_CHECKING:
+    from passgate.log.checkpoint import NoteKey
 
 audit_app = typer.Typer(
     help="Verifies the signed log of a gate, and shows what is in it.",
@@ -36,7 +39,7 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Recomputes a whole log and names the first line that is wrong.
+    """Recomputes a log and names the first line that is wrong.
 
     Without --key the log's own gate.pub is believed: that proves that the log is consistent, not
     whose it is. Without --since nothing proves that its end has not been cut off. Exits 1 if
@@ -48,16 +51,10 @@ def verify(
       passgate audit verify passgate-data/log --key gate.pub --since then.txt
     """
     from passgate.errors import DataError
-    from passgate.log.checkpoint import parse_key
     from passgate.log.verify import verify_log
 
     _must_be_directory(directory)
-    believed = None
-    if key is not None:
-        try:
-            believed = parse_key(key.read_text("utf-8").strip())
-        except (OSError, ValueError) as error:
-            fail(f"{key}: {_why(error)}; give the gate's gate.pub", WRONG_USE)
+    believed = None if key is None else _read_key(key)
     checkpoint = None
     if since is not None:
         where = "--since" if "\n" in since or since == "-" else since
@@ -183,6 +180,77 @@ def show(
         fail("no line of the log matches", REFUSED)
 
 
+@audit_app.command()
+def attest(
+    directory: Directory,
+    decision_id: Annotated[
+        str, typer.Argument(metavar="DECISION_ID", help="The decision, as its answer named it.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Write it there, not to the output."),
+    ] = None,
+) -> None:
+    """Writes a proof of what the log says of one request.
+
+    It holds every line of the decision, and what leads from each to a signed checkpoint. Whoever
+    has the gate's public key can check it, without the log and without the gate.
+
+    \b
+    Example:
+      passgate audit attest passgate-data/log att_01JZQ5W8K4M6N7P8Q9R0S1T2V3 \\
+        --out proof.json
+    """
+    from passgate.errors import DataError
+    from passgate.files import write_whole
+    from passgate.log.proof import make_proof
+    from passgate.log.segments import GATE_PUB
+
+    _must_be_directory(directory)
+    try:
+        proof = make_proof(directory, decision_id, _read_key(directory / GATE_PUB))
+        if out is not None:
+            write_whole(out, [proof], 0o644)
+    except DataError as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{out} cannot be written: {error.strerror}")
+    if out is None:
+        typer.echo(proof.decode(), nl=False)
+
+
+@audit_app.command("verify-proof")
+def verify_proof(
+    proof: Annotated[Path, typer.Argument(metavar="FILE", help="What 'audit attest' wrote.")],
+    key: Annotated[
+        Path, typer.Option(metavar="FILE", help="The gate's public key (a copy of gate.pub).")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Checks a proof with the gate's public key, and prints it.
+
+    Needs no log and no network. Exits 1 where anything is not as the gate signed it.
+
+    \b
+    Example:
+      passgate audit verify-proof proof.json --key gate.pub
+    """
+    from passgate.log.proof import MAX_PROOF_BYTES, check_proof
+
+    believed = _read_key(key)
+    try:
+        with proof.open("rb") as file:
+            lines = check_proof(file.read(MAX_PROOF_BYTES + 1), believed)
+    except OSError as error:
+        fail(f"{proof} cannot be read: {error.strerror}", WRONG_USE)
+    except ValueError as error:
+        fail(f"{proof}: {error}")
+    _print(iter(lines), as_json=as_json)
+    if not as_json:
+        word = "line" if len(lines) == 1 else "lines"
+        typer.echo(f"{len(lines)} {word} of the log of {believed.name}, as it was signed")
+
+
 def _print(lines: Iterator[dict[str, Any]], *, as_json: bool) -> int:
     """Print lines as they come; how many there were."""
     import json
@@ -236,6 +304,15 @@ def _read_checkpoint(since: str) -> str:
     except (OSError, ValueError, IndexError) as error:
         fail(f"{since}: {_why(error)}; give a file with a checkpoint", WRONG_USE)
     return text
+
+
+def _read_key(file: Path) -> "NoteKey":
+    from passgate.log.checkpoint import parse_key
+
+    try:
+        return parse_key(file.read_text("utf-8").strip())
+    except (OSError, ValueError) as error:
+        fail(f"{file}: {_why(error)}; give the gate's gate.pub", WRONG_USE)
 
 
 def _must_be_directory(directory: Path) -> None:

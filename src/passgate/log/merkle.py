@@ -80,25 +80,46 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
     return frontier.root()
 
 
-def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """The audit path of the leaf at `index` among these leaf hashes, from the leaf upwards.
+def inclusion_proof(
+    leaves: Sequence[bytes], index: int, before: Frontier | None = None
+) -> list[bytes]:
+    """The audit path of the leaf at `index`, from the leaf upwards.
 
-    RFC 6962 section 2.1.1. Raises `IndexError` when there is no such leaf.
+    The tree is what `before` remembers, nothing by default, and then these leaf hashes; `index`
+    counts from the tree's first leaf. RFC 6962 section 2.1.1. Raises `IndexError` when there is no
+    such leaf among `leaves`.
     """
-    if not 0 <= index < len(leaves):
+    base = Frontier() if before is None else before
+    if not base.size <= index < base.size + len(leaves):
         raise IndexError("no such leaf")
     path: list[bytes] = []
-    low, high = 0, len(leaves)
+    low, high = 0, base.size + len(leaves)
     while high - low > 1:
         split = low + (1 << ((high - low - 1).bit_length() - 1))
         if index < split:
-            path.append(root_of(leaves[split:high]))
+            path.append(_root_between(base, leaves, split, high))
             high = split
         else:
-            path.append(root_of(leaves[low:split]))
+            path.append(_root_between(base, leaves, low, split))
             low = split
     path.reverse()
     return path
+
+
+def _root_between(base: Frontier, leaves: Sequence[bytes], low: int, high: int) -> bytes:
+    """The root over the leaves from `low` to `high`, as they are siblings on a path to one that
+    `base` does not remember: then its perfect subtrees begin and end where these do."""
+    if low >= base.size:
+        return root_of(leaves[low - base.size : high - base.size])
+    begins, within = 0, Frontier()
+    for height in range(base.size.bit_length() - 1, -1, -1):
+        if base.size >> height & 1:
+            if low <= begins < high:
+                within.hashes.append(base.hashes[(base.size >> height).bit_count() - 1])
+                within.size += 1 << height
+            begins += 1 << height
+    within.extend(leaves[: max(0, high - base.size)])
+    return within.root()
 
 
 def verify_inclusion(
