@@ -5,21 +5,15 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
-from passgate.approvals.held import Held
 from passgate.core.constraints import refusal_for
-from passgate.core.constraints.base import Charge
-from passgate.core.constraints.subjects import subject_of_address, subject_of_passport
 from passgate.core.decision import Plan, decide, derive
 from passgate.core.free_tier import choices, is_free
 from passgate.core.metered import judge_cost, minute_charges
-from passgate.core.passport import Passport
-from passgate.core.proof import Proven
 from passgate.core.reasons import Refusal
 from passgate.core.request import Request, Wire, canonical_request
 from passgate.core.verification import named_key
 from passgate.core.verified_cache import VerifiedCache
 from passgate.ledger.protocol import (
-    Balance,
     Conflict,
     Reservation,
     Shortfall,
@@ -32,6 +26,7 @@ from passgate.proxy.describing import describe
 from passgate.proxy.holding import Holding
 from passgate.proxy.metering import Meter
 from passgate.proxy.priced import note_taken
+from passgate.proxy.questions import Questions
 from passgate.proxy.remembering import consult
 from passgate.proxy.rewriting import judged_again
 from passgate.proxy.steps import WAIT, Answer, Forward, NeedBody, Step
@@ -40,7 +35,6 @@ from passgate.record import Record
 if TYPE_CHECKING:
     from passgate.proxy.enforcer import Enforcer
 
-_QUESTIONS_PER_MINUTE: Final = 120
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _S = TypeVar("_S", bound=Step)
 _logger: Final = structlog.get_logger("passgate")
@@ -234,78 +228,9 @@ class Case:
         """The passports that were verified lately."""
         return self._enforcer.cache
 
-    def balances(self, charges: tuple[Charge, ...]) -> tuple[Balance, ...]:
-        """What is left of each charge's counter, taking nothing."""
-        return self._enforcer.ledger.balances(charges, self.now)
-
-    def shortfall(self, charges: tuple[Charge, ...]) -> Refusal | None:
-        """What check 16 would say to these charges, taking nothing."""
-        if is_free(charges):
-            gratis, priced = choices(charges)
-            charges = gratis if self.balances(gratis[:1])[0].remaining else priced
-        for balance in self.balances(charges):
-            if balance.remaining < balance.charge.amount:
-                return refusal_for(balance.charge, balance.reset_s)
-        return None
-
-    def consult(self, plan: Plan) -> None:
-        """Puts into a plan that was explained what memory holds against it."""
-        consult(plan, self._enforcer.ledger, self._enforcer.paces, self.now)
-
-    def take_question(
-        self, passport: Passport | None, proven: Proven | None, go_on: Callable[[], Step]
-    ) -> Step:
-        """Counts one question to the gate, of this passport or of whoever is at this address.
-
-        The step is that of `go_on`, or a refusal where there were too many questions, as an answer
-        costs more than a decision does, or where the proof that came with it was used before.
-        """
-        if passport is None:
-            subject = subject_of_address(self._record.client)
-        else:
-            subject = subject_of_passport(passport.issuer, passport.id)
-        name = f"rate/60/checks|{subject}"
-        charge = Charge(name, "rate", 60, 1, _QUESTIONS_PER_MINUTE, "check")
-        charges = (charge,) if proven is None else (charge, proven.charge)
-        taken = self._enforcer.ledger.reserve(charges, self.now)
-        if isinstance(taken, Awaitable):
-            self._enforcer.spawn(self._question_later(taken, go_on))
-            return WAIT
-        return self._questioned(taken, go_on)
-
-    async def _question_later(self, taken: Awaitable[Taken], go_on: Callable[[], Step]) -> None:
-        try:
-            answer = await taken
-        except Exception:
-            _logger.exception("internal_error", decision_id=self._record.decision_id)
-            self._resume(self.failed())
-            return
-        self._resume(self.run(lambda: self._questioned(answer, go_on)))
-
-    def _questioned(self, taken: Taken, go_on: Callable[[], Step]) -> Step:
-        if isinstance(taken, Reservation):
-            self._enforcer.ledger.settle(taken, None, self.now)
-            return go_on()
-        if not isinstance(taken, Shortfall):
-            return self.refuse(Refusal("ledger_unavailable"))
-        if taken.charge.kind == "replay":
-            return self.refuse(refusal_for(taken.charge, None))
-        wait_s = taken.retry_after_s or 60
-        return self.refuse(Refusal("rate_limited", "Too many questions.", retry_after_s=wait_s))
-
-    def held(self, hold_id: str) -> Held | None:
-        """The hold with that id, while it is remembered."""
-        return self._enforcer.approvals.known(hold_id, self.now)
-
-    def open_holds(self, passport: Passport) -> list[Held]:
-        """What waits for a person, or was approved and not used yet, of this passport."""
-        return self._enforcer.approvals.open_of(
-            passport.issuer, passport.id, passport.agent, self.now
-        )
-
-    def count_check(self) -> None:
-        """Counts a dry run that is answered."""
-        self._enforcer.tally.checks += 1
+    def asking(self) -> Questions:
+        """What the gate's own endpoints may ask."""
+        return Questions(self, self._enforcer, self._record, self._resume)
 
     def abandon(self) -> None:
         """The client went away while its request waited: nothing of it may be forwarded."""

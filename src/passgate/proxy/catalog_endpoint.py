@@ -32,7 +32,7 @@ def answer_catalog(case: "Case", request: Request, name: str) -> Step:
         return Answer(304, lines, b"")
     # Anybody may ask, and a catalog may be large.
     whole = Answer(200, b"Content-Type: application/json\r\n" + lines, signed.body)
-    return case.take_question(None, None, lambda: whole)
+    return case.asking().take(None, None, lambda: whole)
 
 
 def describe_catalog(policy: Policy) -> dict[str, Any]:

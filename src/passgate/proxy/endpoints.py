@@ -161,7 +161,7 @@ class Endpoints:
         return _question(case, request, passport, lambda asks: self._state_of(case, request, asks))
 
     def _state_of(self, case: "Case", request: Request, passport: Passport) -> Step:
-        held = case.held(request.path[len(self._prefix) + len("/holds/") :].rstrip("/"))
+        held = case.asking().held(request.path[len(self._prefix) + len("/holds/") :].rstrip("/"))
         if held is None or not held.is_of(passport.issuer, passport.id, passport.agent):
             return case.refuse(_NO_HOLD)
         return _answer(hold_state(held))
@@ -170,7 +170,7 @@ class Endpoints:
         passport = _presented(case, request) if request.sorted.presented else None
         # Whose credential does not verify learns that alone; who presents nothing may ask as well.
         if passport is None:
-            return case.take_question(None, None, lambda: NeedBody(_MAX_CHECK_BYTES))
+            return case.asking().take(None, None, lambda: NeedBody(_MAX_CHECK_BYTES))
         return _question(case, request, passport, lambda _: NeedBody(_MAX_CHECK_BYTES))
 
     def with_body(self, case: "Case", request: Request) -> Step:
@@ -183,7 +183,7 @@ class Endpoints:
         asked = read_dry_run(request, case.world.policy)
         if isinstance(asked, Refusal):
             return case.refuse(asked)
-        case.count_check()
+        case.asking().count_check()
         # Whoever got as far as this with a proof has proven it: a bad one was refused above.
         return _answer(_dry_run(case, asked, request.sorted.proving))
 
@@ -204,7 +204,7 @@ def _question(
     proven = judge_possession(request, presented, issuer, case.world.policy.proof, case.now)
     if isinstance(proven, Refusal):
         return case.refuse(proven)
-    return case.take_question(presented, proven, lambda: answer(presented))
+    return case.asking().take(presented, proven, lambda: answer(presented))
 
 
 def _presented(case: "Case", request: Request) -> Passport | Refusal:
@@ -244,9 +244,9 @@ def _dry_run(case: "Case", asked: DryRun, proven: bool) -> dict[str, Any]:
         proven=proven,
     )
     plan = found.plan
-    case.consult(plan)
+    case.asking().consult(plan)
     passes = plan.refusal is None and plan.hold is None
-    short = case.shortfall(plan.charges) if passes else None
+    short = case.asking().shortfall(plan.charges) if passes else None
     decided = conclude(plan, short)
     checks: list[dict[str, Any]] = []
     for row in found.checks:

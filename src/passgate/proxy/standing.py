@@ -29,6 +29,7 @@ def standing(case: "Case", request: Request, passport: Passport) -> dict[str, An
     policy = case.world.policy
     issuer = case.trust.issuer_of(passport.issuer)
     assert issuer is not None
+    asking = case.asking()
     actions: dict[str, Any] = {}
     for action in _known_actions(policy):
         compiled = derive(passport, issuer, action, policy, request.client).compiled
@@ -40,7 +41,7 @@ def standing(case: "Case", request: Request, passport: Passport) -> dict[str, An
             charges = (free_call(passport, issuer, action, terms.facts, request), *charges)
         actions[action] = {
             "constraints": _owed(passport, issuer, action, case.world),
-            "left": [_shown(balance) for balance in case.balances(charges)],
+            "left": [_shown(balance) for balance in asking.balances(charges)],
         }
     return {
         "id": passport.id,
@@ -52,7 +53,7 @@ def standing(case: "Case", request: Request, passport: Passport) -> dict[str, An
         "actions": actions,
         "holds": [
             {**hold_state(held), "status_url": f"{policy.agent_prefix}/holds/{held.id}"}
-            for held in case.open_holds(passport)
+            for held in asking.open_holds(passport)
         ],
     }
 
