@@ -11,6 +11,7 @@ from typing import Final
 
 from passgate.core.formats.base import Unverified
 from passgate.core.passport import Permission
+from passgate.core.paths import judge_ids
 from passgate.core.reasons import Refusal
 
 _INVALID: Final = {
@@ -19,8 +20,6 @@ _INVALID: Final = {
         ("issuer", "A passport in the chain names another issuer than its root."),
         ("delegate", "A parent in the chain may not delegate."),
         ("agent", "An agent in the chain is not named below its parent."),
-        ("id", "An id in the chain holds a slash, which joins ids to a path."),
-        ("twice", "A passport stands in the chain twice."),
     )
 }
 _WIDENED: Final = Refusal(
@@ -31,13 +30,6 @@ _WIDENED: Final = Refusal(
 def path_of(ids: Sequence[str]) -> str:
     """How the last of these links is identified, counted and revoked: the ids from the root on."""
     return "/".join(ids)
-
-
-def judge_ids(ids: Sequence[str]) -> Refusal | None:
-    """Whether these can be joined to a path that is one link's alone: no slash, and none twice."""
-    if any("/" in each for each in ids):
-        return _INVALID["id"]
-    return _INVALID["twice"] if len(set(ids)) < len(ids) else None
 
 
 def judge_chain(links: Sequence[Unverified]) -> Refusal | None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from passgate.core.delegation import judge_ids
+from passgate.core.paths import judge_ids
 from passgate.core.reasons import Refusal
 
 LIMITS: Final = frozenset({
