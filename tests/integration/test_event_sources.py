@@ -3,14 +3,15 @@
 import asyncio
 import gzip
 import re
-from collections.abc import Awaitable, Callable
+import ssl
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from tests.awaiting import eventually
-from tests.integration.test_http_sources import answering, raw, served
+from tests.integration.test_http_sources import answering, certificate, raw, served
 
 from passgate.errors import SourceError
 from passgate.sync.event_source import EventSource
@@ -142,7 +143,19 @@ def test_an_address_that_protects_nothing_is_none(url: str) -> None:
     )
 
 
-Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
+def test_a_certificate_is_always_verified(tmp_path: Path) -> None:
+    """One that nobody vouches for ends it before anything is read."""
+
+    async def scenario() -> None:
+        context, cert = certificate(tmp_path)
+        handler = answering(body=GOOD, content_type="text/event-stream")
+        async with served(handler, context) as url:
+            with pytest.raises(SourceError, match="cannot be read"):
+                await listen(url)
+            trusting = ssl.create_default_context(cafile=str(cert))
+            assert await listen(url, tls=trusting) == [Event("delta", b"a.b.c")]
+
+    asyncio.run(scenario())
 
 
 def settings(list_url: str, push_url: str) -> IssuerSettings:
