@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from tests.awaiting import eventually
 
+from passgate.authority import pushing
 from passgate.authority.keys import KeySigner, new_issuer
 from passgate.authority.revoking import Revoked, new_list, revoke
 from passgate.authority.serving import Authority
@@ -173,8 +174,43 @@ def test_a_reload_keeps_what_was_pushed_and_follows_the_new_address(world: World
     asyncio.run(scenario())
 
 
-def test_a_gap_is_closed_by_the_list(world: World) -> None:
-    """A gate that was away for longer than the backlog, or the authority anew in between."""
+def test_a_gap_is_closed_by_the_list(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was too much for a delta, and so for the stream, which goes on."""
+    monkeypatch.setattr(pushing, "MAX_DELTA_BYTES", 10)
+
+    async def scenario() -> None:
+        async with world.served() as url:
+            keeper = world.keeper(world.settings(url))
+            await keeper.start()
+            await passing(world, lambda: push(keeper).get("connected"))
+            world.revoke("a1")
+            await eventually(lambda: revoked(keeper, "a1"))
+            assert (push(keeper)["deltas"], push(keeper)["failures_total"]) == (0, 0)
+            await keeper.close()
+
+    asyncio.run(scenario())
+
+
+def test_without_a_stream_the_list_is_read_whenever_one_is_asked_for(world: World) -> None:
+    """Long before its refresh: who was to be told at once must not wait for that."""
+
+    async def scenario() -> None:
+        async with world.served() as url:
+            nowhere = f"{url}/revocations/none"
+            keeper = world.keeper(world.settings(url, revocations_push=nowhere))
+            await keeper.start()
+            await passing(world, lambda: "404" in push(keeper).get("error", ""))
+            world.revoke("a1")
+            began = world.clock.wall
+            await passing(world, lambda: revoked(keeper, "a1"))
+            assert world.clock.wall - began < 600
+            await keeper.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_authority_that_begins_anew_is_asked_for_what_it_does_not_know(world: World) -> None:
+    """Its first word is of a list that the gate does not have yet."""
 
     async def scenario() -> None:
         async with world.served() as url:
@@ -183,7 +219,7 @@ def test_a_gap_is_closed_by_the_list(world: World) -> None:
             await passing(world, lambda: push(keeper).get("connected"))
             await keeper.close()
         world.revoke("a1")
-        async with world.served() as url:  # which has not seen the list before
+        async with world.served() as url:
             again = world.keeper(world.settings(url))
             await again.start()
             await passing(world, lambda: revoked(again, "a1"))
