@@ -163,7 +163,12 @@ class Visits:
         async with self._client(6) as client:
             for passport in self._passports.rotating():
                 data = request("GET", "/v1/search", passport)
-                await self._ask(client, "rotated key", data, "", "key_unknown")
+                try:
+                    await self._ask(client, "rotated key", data, "", "key_unknown")
+                except HungUpError:
+                    # Its key was withdrawn while it was under way: that cuts as a revocation does.
+                    self._accounts.unheard("rotated key", "allow", "")
+                    return
 
     async def changing(self) -> None:
         """A route that is in the configuration only sometimes, and a catalog entry likewise."""
