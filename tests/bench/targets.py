@@ -88,7 +88,11 @@ def _memory(found: Any) -> list[Part]:
 
 
 def _flat(found: Any) -> list[Part]:
-    parts = [Part(row["name"], row["ratio"], 1.2, " ×") for row in found["rows"]]
+    parts = [
+        # What is owed is looked at one by one; what is looked up must not cost more.
+        Part(row["name"], row["ratio"], 1.5 if row["name"] == "constraints" else 1.2, " ×")
+        for row in found["rows"]
+    ]
     small, large = (row["cpu_us"]["median"] for row in found["gates"])
     return [*parts, Part("whole gate, CPU", large / small, 1.2, " ×")]
 
@@ -126,10 +130,11 @@ TARGETS = (
            "p50 at most 0.5 ms, p99 at most 2 ms", "latency", _added),
     Target("P5", "a never-seen passport on every request, against Envoy without token cache",
            "at least 1.0 ×", "cold", _against("passgate relaxed", 1.0, Envoy="envoy, no cache")),
-    Target("P6", "memory: idle; 100,000 live passports; 1,000,000 revocations",
-           "60 MB; +120 MB; +100 MB", "memory", _memory),
+    Target("P6", "memory: idle; 100,000 live passports; 1,000,000 revocations; counters of"
+           " 100,000 agents", "60 MB; +120 MB; +100 MB; +150 MB", "memory", _memory),
     Target("P7", "cost per decision in 10,000 routes, 100,000 catalog entries, 1,000,000"
-           " revocations, against 10, 10 and 1", "at most 1.2 ×", "scale", _flat),
+           " revocations, against 10, 10 and 1; with ten constraints, against one",
+           "at most 1.2 ×; 1.5 ×", "scale", _flat),
     Target("P8", "start to ready with trust kept from before", "0.7 s", "start", _ready),
     Target("P9", "1 GiB streamed each way, against nginx", "at least 0.7 ×, memory flat",
            "stream", _streamed),
