@@ -64,10 +64,14 @@ BEARER: Final = "bearer"
 
 @dataclass(frozen=True, slots=True)
 class Passports:
-    """The credentials of an issuer that may be presented by the id alone, each verified once."""
+    """The credentials of an issuer that may be presented by the id alone, each verified once.
+
+    No bundle has them, so nothing but the issuer's own `max_stale_s` bounds their age.
+    """
 
     by_id: Mapping[str, Credential]
     read_at: Instant
+    max_age_s: float = inf
 
 
 @dataclass(frozen=True, slots=True)
