@@ -50,7 +50,7 @@ def export(
 
     The gate's key signs it. It holds the keys and revocation lists of every issuer, as they were
     read last and with when that was, and all published versions of the catalog. Its version is the
-    time in seconds.
+    time in milliseconds.
 
     \b
     Example:
@@ -103,6 +103,9 @@ def export(
         fail(f"{out} cannot be written: {error}")
     except PassgateError as error:
         fail(error)
+    for entry in loaded.issuers:
+        if entry.passports is not None:
+            note(f"the passports of {entry.id} that are presented by reference are not carried")
     about = _about(bundle, thumbprint(key.public_key))
     if as_json:
         typer.echo(json.dumps(about, indent=2))

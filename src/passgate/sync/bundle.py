@@ -88,6 +88,10 @@ class Imported:
     signer: bytes
     at: Instant
 
+    def without_parts(self) -> "Imported":
+        """The same without keys and lists, which may be large."""
+        return Imported(msgspec.structs.replace(self.bundle, parts=[]), self.signer, self.at)
+
     def copy_of(self, part: Part) -> Copy:
         """The part as a last good copy of this gate's own would be: as old as at the exporter, and
         older by all the time since."""

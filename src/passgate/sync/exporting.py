@@ -40,12 +40,12 @@ def collect(
 def bundle_of(
     parts: list[Part], catalogs: list[CatalogPart], *, gate_id: str, now: float, above: int = 0
 ) -> Bundle:
-    """The bundle of these parts, made at Unix time `now`, which is its version.
+    """The bundle of these parts, made at Unix time `now`, whose milliseconds are its version.
 
-    Where a bundle of version `above` was made within the same second, or by a clock that ran ahead,
-    it is the next one.
+    Where one of version `above` was made at the same time, or by a clock that ran ahead, it is the
+    next one.
     """
-    return Bundle(gate_id, int(now), max(int(now), above + 1), parts, catalogs)
+    return Bundle(gate_id, int(now), max(int(now * 1000), above + 1), parts, catalogs)
 
 
 def _read_now(issuers: Sequence[IssuerSettings], directory: Path, clock: Clock) -> list[Copy]:

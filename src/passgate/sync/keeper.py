@@ -16,7 +16,7 @@ from passgate.clock import Clock, system_clock
 from passgate.core.kills import NO_KILLS, Kills
 from passgate.core.trust import NO_TRUST, Issuer, Trust
 from passgate.errors import SourceError
-from passgate.sync.bundle import Imported, Part
+from passgate.sync.bundle import Imported, Part, read_bundle
 from passgate.sync.follower import Follower, Rhythm, Wait
 from passgate.sync.learning import KeysFollower, ListFollower, PassportsFollower
 from passgate.sync.push import PushFollower
@@ -186,7 +186,7 @@ class Keeper:
                     followed.unknown.clear()
                     if followed.revocations is not None:
                         followed.revocations.hasten()
-            self._bundle = imported
+            self._bundle = imported.without_parts()
             self._compose()
             self._tell(TrustChange("", "bundle", before, self.trust))
             return [each.part for each in newer]
@@ -220,7 +220,7 @@ class Keeper:
 
     @property
     def bundle(self) -> Imported | None:
-        """The trust bundle in force."""
+        """The trust bundle in force, without its parts: those may be large, and are on disk."""
         return self._bundle
 
     async def reconfigure(
@@ -237,10 +237,11 @@ class Keeper:
             fresh = [entry for entry in followed.values() if entry.keys not in known]
             try:
                 await self._prepare(fresh)
-                if self._bundle is not None:
+                if self._bundle is not None and fresh:
                     # Those who are new here learn from the bundle that is in force already.
                     names = {entry.settings.issuer.id: entry for entry in fresh}
-                    await self._take_parts(self._bundle, names)
+                    whole = await asyncio.to_thread(self._read_again, self._bundle)
+                    await self._take_parts(whole, names)
             except BaseException:
                 await _close(runner for entry in fresh for runner in entry.runners)
                 raise
@@ -312,9 +313,7 @@ class Keeper:
                         if follower is followed.revocations and followed.push is not None
                         else None,
                         "from_bundle": follower.memory.source == BUNDLE,
-                        "max_age_s": None
-                        if value is None or value.max_age_s == inf
-                        else int(value.max_age_s),
+                        "max_age_s": _whole(getattr(value, "max_age_s", inf)),
                     }
                 )
         return rows
@@ -391,6 +390,21 @@ class Keeper:
                 f"what {revocations.issuer} pushed counts, but no copy could be kept:"
                 f" {error.strerror}; see to gate.data_dir"
             ) from None
+
+    def _read_again(self, known: Imported) -> Imported:
+        """The bundle in force with its parts, from disk."""
+        found = None if self._store is None else self._store.load_bundle(self._rhythm.clock())
+        if found is None:
+            raise SourceError("the trust bundle in force is gone from the disk: restore it")
+        try:
+            bundle, signer = read_bundle(found[0], {"": known.signer})
+        except ValueError as error:
+            raise SourceError(
+                f"the trust bundle on disk is not the one in force: {error}"
+            ) from None
+        if bundle.version != known.bundle.version:
+            raise SourceError("another trust bundle was put in place just now: reload again")
+        return Imported(bundle, signer, known.at)
 
     def _read_parts(self, imported: Imported, known: Mapping[str, _Followed]) -> list[_Offered]:
         """What the bundle has for those who are followed here. Raises `ValueError`."""
@@ -515,6 +529,10 @@ class Keeper:
     def _tell(self, change: TrustChange) -> None:
         for callback in self._callbacks:
             callback(change)
+
+
+def _whole(seconds: float) -> int | None:
+    return None if seconds == inf else int(seconds)
 
 
 def _given(follower: Follower[Any]) -> bool:

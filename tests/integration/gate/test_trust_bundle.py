@@ -1,17 +1,17 @@
-"""A gate without a network lives by trust bundles: real processes, the real commands."""
+"""A gate without a network lives by trust bundles: a real process, and the real commands."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import Result
 from tests.support.running_gate import ADMIN_TOKEN, RunningGate, eventually
+from typer.testing import CliRunner
 
+from passgate.cli.app import app
 from passgate.log import read_lines
 from passgate.testing import FakeUpstream, TestIssuer
 
@@ -19,16 +19,9 @@ LAB = TestIssuer("iss_lab")
 TERMS = {"permissions": [{"key": "api:search", "description": "Search.", "constraints": {}}]}
 
 
-def passgate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def passgate(*arguments: str | Path) -> Result:
     """One run of the command line."""
-    return subprocess.run(
-        [sys.executable, "-m", "passgate", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"ADMIN": ADMIN_TOKEN},
-        check=False,
-        timeout=30,
-    )
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 class Exporter:
@@ -46,13 +39,14 @@ class Exporter:
             *("trust", "export", "--config", self.gate.file, "--out", out, "--fresh", "--json"),
             *("--keys-out", self.keys, *options),
         )
-        assert done.returncode == 0, done.stderr
+        assert done.exit_code == 0, done.stderr
         exported: dict[str, Any] = json.loads(done.stdout)
         return exported
 
 
 @pytest.fixture
-def exporter(tmp_path: Path) -> Exporter:
+def exporter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exporter:
+    monkeypatch.setenv("ADMIN", ADMIN_TOKEN)
     return Exporter(tmp_path / "online")
 
 
@@ -69,7 +63,7 @@ def test_a_gate_lives_by_bundles(
     first, second = tmp_path / "first.bundle", tmp_path / "second.bundle"
     shown = exporter.export(first)
     exporter.gate.revoke(("passport", "pass_gone"))
-    passgate("catalog", "publish", "--config", exporter.gate.file)
+    assert passgate("catalog", "publish", "--config", exporter.gate.file).exit_code == 0
     newer = exporter.export(second)
     offline = tmp_path / "offline"
     offline.mkdir()
@@ -80,21 +74,21 @@ def test_a_gate_lives_by_bundles(
     try:
         assert gate.admin("GET", "/readyz").status == 503
         assert gate.request("GET", "/v1/search", good).json["code"] == "trust_stale"
-        assert passgate("trust", "import", first, "--config", gate.file).returncode == 0
+        assert passgate("trust", "import", first, "--config", gate.file).exit_code == 0
         eventually(lambda: gate.admin("GET", "/readyz").status == 200)
         assert row(gate, "trust bundle")["version"] == shown["version"]
         assert gate.request("GET", "/v1/search", good).status == 200
         assert gate.request("GET", "/v1/search", gone).status == 200
 
         assert newer["version"] > shown["version"]
-        assert passgate("trust", "import", second, "--config", gate.file).returncode == 0
+        assert passgate("trust", "import", second, "--config", gate.file).exit_code == 0
         eventually(lambda: row(gate, "trust bundle")["version"] == newer["version"])
         assert gate.request("GET", "/v1/search", gone).json["code"] == "passport_revoked"
         # The terms came with it: this gate has the id of the one that published them.
         assert gate.request("GET", "/.well-known/passgate/catalog").json["version"] == 1
 
         refused = passgate("trust", "import", first, "--config", gate.file)
-        assert refused.returncode == 1
+        assert refused.exit_code == 1
         assert f"version {newer['version']} is in place" in refused.stderr
         assert gate.stop() == 0
         gate.start()

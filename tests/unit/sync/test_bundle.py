@@ -348,18 +348,72 @@ def test_a_source_that_answers_goes_on(tmp_path: Path) -> None:
     run(scenario)
 
 
-def test_a_reload_keeps_what_a_bundle_taught() -> None:
-    """Issuers that stay keep it, and those that come learn from the bundle in force."""
+def test_a_reload_keeps_what_a_bundle_taught(tmp_path: Path) -> None:
+    """Issuers that stay keep it, and those that come learn from the bundle in force, which is read
+    from the disk again: a gate keeps no second copy of lists in memory."""
+    parts = (keys_part(), list_part(), keys_part(OTHER))
 
     async def scenario() -> None:
-        world = Offline()
+        world = Offline(directory=tmp_path)
         await world.keeper.start()
-        await world.adopt(keys_part(), list_part(), keys_part(OTHER))
+        assert world.store is not None
+        world.store.save_bundle(write_bundle(bundle(*parts), KEY), world.clock())
+        await world.adopt(*parts)
         kept = world.issuer.keys
         await world.keeper.reconfigure([entry(), entry(OTHER, revocations=None)])
         assert world.issuer.keys is kept
-        assert OTHER.kid in world.keeper.trust.issuers["iss_other"].keys.keys  # type: ignore[union-attr]
+        others = world.keeper.trust.issuers["iss_other"].keys
+        assert others is not None
+        assert OTHER.kid in others.keys
+        assert others.max_age_s == 3600
         assert world.keeper.trust.bundle == 1000
+        assert world.keeper.bundle is not None
+        assert world.keeper.bundle.bundle.parts == []
+        await world.keeper.close()
+
+    run(scenario)
+
+
+def test_a_reload_takes_no_part_of_another_bundle(tmp_path: Path) -> None:
+    """Where the one in force is gone, or another is there, everything stays as it was."""
+    newer = bundle(keys_part(OTHER), version=1001)
+    stranger = gate_key(b"t")
+    wrong = (write_bundle(newer, KEY), write_bundle(newer, stranger), None)
+
+    async def scenario() -> None:
+        for text in wrong:
+            world = Offline(directory=tmp_path / str(wrong.index(text)))
+            await world.keeper.start()
+            await world.adopt(keys_part())
+            if text is not None:
+                assert world.store is not None
+                world.store.save_bundle(text, world.clock())
+            before = world.keeper.trust
+            with pytest.raises(SourceError, match="trust bundle"):
+                await world.keeper.reconfigure([entry(), entry(OTHER, revocations=None)])
+            assert world.keeper.trust is before
+            await world.keeper.close()
+
+    run(scenario)
+
+
+def test_what_no_bundle_carries_goes_on_as_it_is(tmp_path: Path) -> None:
+    """Passports by reference are listed by the issuer alone, beside what a bundle taught."""
+    listed = tmp_path / "passports.json"
+    listed.write_text("[]")
+
+    async def scenario() -> None:
+        trusted = LAB.trusted(Instant(0.0, 0.0), keys=None, revocations=None)
+        settings = IssuerSettings(
+            trusted, keys="bundle", revocations="bundle", passports=f"file:{listed}"
+        )
+        world = Offline(settings)
+        await world.adopt(keys_part(), list_part())
+        await world.keeper.start()
+        rows = {row["kind"]: row for row in world.keeper.status()}
+        assert rows["passports"]["loaded"]
+        assert rows["passports"]["max_age_s"] is None
+        assert rows["keys"]["max_age_s"] == 3600
         await world.keeper.close()
 
     run(scenario)
@@ -428,6 +482,6 @@ def test_an_export_has_what_was_read(tmp_path: Path) -> None:
 
 def test_versions_only_rise() -> None:
     """Two exports within a second, or of a clock that was set back, are told apart."""
-    assert bundle_of([], [], gate_id="g", now=1000.9).version == 1000
-    assert bundle_of([], [], gate_id="g", now=1000.9, above=1000).version == 1001
-    assert bundle_of([], [], gate_id="g", now=900.0, above=1001).version == 1002
+    assert bundle_of([], [], gate_id="g", now=1000.5).version == 1_000_500
+    assert bundle_of([], [], gate_id="g", now=1000.5, above=1_000_500).version == 1_000_501
+    assert bundle_of([], [], gate_id="g", now=900.0, above=1_000_501).version == 1_000_502
