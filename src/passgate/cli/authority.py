@@ -45,7 +45,9 @@ def serve(
     from passgate.authority.keys import load_issuer
     from passgate.config.places import parse_listen_address
     from passgate.errors import PassgateError
+    from passgate.journal import configure_journal
 
+    configure_journal(sys.stderr)
     try:
         address = parse_listen_address(listen, Path.cwd())
     except ValueError as error:
