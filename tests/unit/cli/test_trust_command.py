@@ -2,10 +2,12 @@
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -27,6 +29,14 @@ issuers:
   - {id: iss_lab, keys: bundle, revocations: bundle}
 actions: {routes: [{match: GET /, action: api:read}]}
 """
+
+
+@pytest.fixture(autouse=True)
+def journal() -> Iterator[None]:
+    """A gate that starts has the journal for itself; afterwards it is as before."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 def run(*arguments: object) -> Result:
