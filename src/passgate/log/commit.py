@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from passgate.clock import Clock
+from passgate.files import sync_directory
 from passgate.log.checkpoint import Checkpoint, NoteKey, Signer, sign_checkpoint
 from passgate.log.merkle import Frontier, leaf_hash
 from passgate.log.recover import Recovered
-from passgate.log.retention import remove_old, sync_directory, used_percent
+from passgate.log.retention import remove_old, used_percent
 from passgate.log.segments import commit_line, header_line, segment_path
 from passgate.log.settings import MIB, LogSettings
 

@@ -11,8 +11,8 @@ from collections.abc import Hashable
 from pathlib import Path
 
 from passgate.errors import DataError
+from passgate.files import sync_directory
 from passgate.log.checkpoint import NoteKey, open_checkpoint
-from passgate.log.retention import sync_directory
 
 NOTE_LINES = 6
 # A day of minutes; older ones are dropped, what they proved is proven by every later one.

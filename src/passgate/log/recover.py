@@ -12,12 +12,12 @@ from datetime import datetime
 from pathlib import Path
 
 from passgate.errors import DataError
+from passgate.files import sync_directory
 from passgate.log.canonical import canonical
 from passgate.log.checkpoint import NoteKey, open_checkpoint
 from passgate.log.history import History, load_history
 from passgate.log.lines import KINDS, VERSION
 from passgate.log.merkle import Frontier, leaf_hash
-from passgate.log.retention import sync_directory
 from passgate.log.segments import (
     GATE_PUB,
     HISTORY,

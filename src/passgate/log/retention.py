@@ -1,4 +1,4 @@
-"""What the log asks of its volume: durable directories, how full it is, and making room again."""
+"""What the log asks of its volume: how full it is, and to make room again."""
 
 import contextlib
 import os
@@ -7,15 +7,6 @@ from pathlib import Path
 from passgate.errors import DataError
 from passgate.log.segments import list_segments
 from passgate.log.settings import LogSettings
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable, as a file's own fsync does not."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def used_percent(directory: Path) -> int:

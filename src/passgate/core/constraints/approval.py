@@ -3,7 +3,7 @@
 from passgate.core.constraints.base import Charge, Constraint, Context, Hold, Recall
 from passgate.core.constraints.patterns import ActionPatterns, forbid, forbidden_patterns
 from passgate.core.constraints.subjects import subject_of_counterparty
-from passgate.core.constraints.values import flag
+from passgate.core.constraints.values import either, flag
 
 REQUIRED = "core:approval:required"
 FOR_ACTIONS = "core:approval:for_actions"
@@ -18,10 +18,6 @@ _FOR_ACTIONS = Hold(FOR_ACTIONS, "A person must approve this action.")
 
 MOST_DEALINGS = 2**31
 """A limit that no counter of dealings reaches: what counts is whether there were any."""
-
-
-def _either(left: bool, right: bool) -> bool:
-    return left or right
 
 
 def _union(left: ActionPatterns, right: ActionPatterns) -> ActionPatterns:
@@ -76,7 +72,7 @@ ROWS = (
         key=REQUIRED,
         order=50,
         parse=flag,
-        merge=_either,
+        merge=either,
         value="true (false asks for nothing)",
         refuses="holds, every request (`approval_required`)",
         merging="true if either is",
@@ -102,7 +98,7 @@ ROWS = (
         key=NEW_COUNTERPARTY,
         order=52,
         parse=flag,
-        merge=_either,
+        merge=either,
         value="true (false asks for nothing)",
         refuses=(
             "holds, when the request declares a vendor or a domain for which no request of this"

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from passgate.core.constraints.base import Constraint, Context
-from passgate.core.constraints.values import count, flag, texts
+from passgate.core.constraints.values import count, either, flag, texts
 from passgate.core.reasons import Refusal
 
 READ_ONLY = "core:data:read_only"
@@ -37,10 +37,6 @@ _OTHER_TYPE: Final = Refusal(
 )
 _TCHAR: Final = r"[!#$%&'+.^_`|~0-9a-z-]"
 _MEDIA_TYPE: Final = re.compile(rf"{_TCHAR}+/(?:{_TCHAR}+|\*)")
-
-
-def _either(left: bool, right: bool) -> bool:
-    return left or right
 
 
 def _judge_read_only(read_only: bool, context: Context) -> Refusal | None:
@@ -94,7 +90,7 @@ ROWS = (
         key=READ_ONLY,
         order=60,
         parse=flag,
-        merge=_either,
+        merge=either,
         value="true (false asks for nothing)",
         refuses=(
             "the method is not GET, HEAD or OPTIONS, or the action's last part begins with a"

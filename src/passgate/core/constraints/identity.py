@@ -3,7 +3,7 @@
 from typing import Final
 
 from passgate.core.constraints.base import Constraint, Context
-from passgate.core.constraints.values import count, flag
+from passgate.core.constraints.values import count, either, flag
 from passgate.core.reasons import Refusal
 from passgate.core.tiers import TIERS
 
@@ -33,10 +33,6 @@ def _level(raw: object) -> int:
     if not 1 <= level <= 3:
         raise ValueError("must be 1, 2 or 3")
     return level
-
-
-def _either(left: bool, right: bool) -> bool:
-    return left or right
 
 
 def _judge_min_trust_tier(least: int, context: Context) -> Refusal | None:
@@ -94,7 +90,7 @@ ROWS: Final = (
         key=REQUIRE_PROOF,
         order=70,
         parse=flag,
-        merge=_either,
+        merge=either,
         value="true (false asks for nothing)",
         refuses="possession of the passport's key was not proven with this request",
         merging="true if either is",

@@ -3,7 +3,7 @@
 from typing import Final
 
 from passgate.core.constraints.base import Constraint, Context, Finding
-from passgate.core.constraints.values import flag
+from passgate.core.constraints.values import either, flag
 from passgate.core.personal_data import FEW_ADDRESSES, redacted
 from passgate.core.personal_spans import MOST_LOOKED_AT
 from passgate.core.reasons import Refusal
@@ -31,10 +31,6 @@ _UNHIDDEN: Final = Refusal(
 _UNJUDGED: Final = "What goes over an upgraded connection cannot be judged."
 _UPGRADE: Final = Refusal("constraint_violated", _UNJUDGED, NO_PII_EXPORT)
 _UPGRADE_BY_MODE: Final = Refusal("constraint_violated", _UNJUDGED, PII_MODE)
-
-
-def _either(left: bool, right: bool) -> bool:
-    return left or right
 
 
 def _mode(raw: object) -> int:
@@ -96,7 +92,7 @@ ROWS: Final = (
         key=NO_PII_EXPORT,
         order=61,
         parse=flag,
-        merge=_either,
+        merge=either,
         value="true (false asks for nothing)",
         refuses="the body, or what the request declares, holds personal data",
         merging="true if either is",

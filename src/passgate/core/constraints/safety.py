@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from passgate.core.constraints.base import Constraint, Context, Watch
-from passgate.core.constraints.values import count, duration_s, flag, members
+from passgate.core.constraints.values import count, duration_s, either, flag, members
 from passgate.core.reasons import Refusal
 
 FAIL_CLOSED: Final = "core:safety:fail_closed"
@@ -32,10 +32,6 @@ Paces: TypeAlias = tuple[Pace, ...]
 """Every one of which must be kept."""
 
 _USUAL: Final = Pace(3, 300, 1800)
-
-
-def _either(left: bool, right: bool) -> bool:
-    return left or right
 
 
 def _judge_fail_closed(fail_closed: bool, context: Context) -> Refusal | None:
@@ -80,7 +76,7 @@ ROWS: Final = (
         key=FAIL_CLOSED,
         order=1,
         parse=flag,
-        merge=_either,
+        merge=either,
         value="true (false asks for nothing)",
         refuses=(
             "keys or revocations of the passport's issuer were never read, are older than its"

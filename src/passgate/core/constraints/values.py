@@ -35,6 +35,11 @@ def flag(raw: object) -> bool:
     return raw
 
 
+def either(left: bool, right: bool) -> bool:
+    """Two flags as one: what either asks for is asked for."""
+    return left or right
+
+
 def text(raw: object) -> str:
     """A text of 1 to 1,024 printable characters: no control, format or surrogate characters."""
     if not isinstance(raw, str) or not 1 <= len(raw) <= MAX_TEXT or not raw.isprintable():
