@@ -8,6 +8,7 @@ import pytest
 from tests.craft import KEY, NOW, OTHER_KEY, OTHER_SEED, SEED, credential, issuer, jwk_of, key_set
 from tests.support.envelopes import LEAF_SEED, ROOT_SEED, below, carried, platform, public, signed
 from tests.support.proofs import proof
+from tests.support.signatures import signature
 
 from passgate.core.decision import Plan, decide
 from passgate.core.explanation import explain
@@ -100,6 +101,15 @@ class TestReference:
         thief = dpop("pass_bound", SEED)
         assert code_of(named("pass_bound"), thief, known=(fresh,)) == "proof_invalid"
         assert code_of(named("pass_bare"), known=(fresh,)) == "proof_missing"
+
+    def test_a_signature_covers_the_id(self, fresh: Issuer) -> None:
+        """Or it could be put beside another id of the same key."""
+        where = '"@method" "@authority" "@path" "@query"'
+        values = {"@path": "/v1/a", "x-modei-passport-id": "pass_bound"}
+        good = signature(values, f'{where} "x-modei-passport-id"')
+        assert code_of(named("pass_bound"), *good, known=(fresh,)) == "ok"
+        loose = signature(values, where)
+        assert code_of(named("pass_bound"), *loose, known=(fresh,)) == "proof_invalid"
 
     def test_an_id_alone_is_enough_where_the_operator_says_so(self, fresh: Issuer) -> None:
         loose = replace(fresh, by_reference=BEARER)

@@ -22,7 +22,7 @@ others (draft-meunier-web-bot-auth-architecture)."""
 MAX_SIGNATURE_BYTES: Final = 8192
 
 _PARAMETERS: Final = frozenset({"created", "expires", "nonce", "alg", "keyid", "tag"})
-_CARRIERS: Final = ("authorization", "x-agent-passport")
+_CARRIERS: Final = ("authorization", "x-agent-passport", "x-modei-passport-id")
 
 _UNREADABLE: Final = invalid("The signature headers are not two dictionaries of one shape.")
 _SEVERAL: Final = invalid("The request carries more than one signature for the gate.")
