@@ -28,10 +28,13 @@ def inspect(
 
     text = read_token(token)
     try:
-        head, body, _ = text.split(".")
-        header, claims = _decoded(head), _decoded(body)
-    except (ValueError, RecursionError):
-        fail("this is no compact JWS, so neither a passport nor a signed revocation list")
+        if "." in text:
+            head, body, _ = text.split(".")
+            header, claims = _decoded(head), _decoded(body)
+        else:
+            header, claims = {}, _decoded(text)["passport_json"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        fail("this is no compact JWS nor an envelope, so neither a passport nor a revocation list")
     note("NOT VERIFIED: anyone can write what follows")
     shown = {
         "verified": False,
@@ -70,6 +73,7 @@ def _times(claims: Any) -> dict[str, str]:
 def _shape(text: str, header: Any) -> str:
     """Whether a gate could read it at all, and as what."""
     from passgate.core.formats.csp import is_csp, read_csp
+    from passgate.core.formats.envelope import read_envelope
     from passgate.core.formats.jwt import read_jwt
     from passgate.core.jws import REVOCATIONS_TYPES, read
 
@@ -77,6 +81,9 @@ def _shape(text: str, header: Any) -> str:
         if isinstance(header, dict) and header.get("typ") in REVOCATIONS_TYPES:
             read(text.encode(), REVOCATIONS_TYPES)
             return "a revocation list"
+        if "." not in text:
+            read_envelope(text.encode())
+            return "an envelope"
         if is_csp(text.encode()):
             read_csp(text.encode())
             return "a csp passport"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 from tests.craft import revoked_ids
+from tests.support.envelopes import carried, envelope, signed
 from typer.testing import CliRunner
 
 from passgate.authority.csp_minting import delegate_csp
@@ -286,7 +287,18 @@ def test_a_list_is_inspected_as_one(issuer: Path) -> None:
     assert shown["claims"]["revoked"] == []
 
 
-@pytest.mark.parametrize("token", ["abc", "a.b", "a.b.c", "e30.e30.x.y", "e30.é.x", "W.W.W"])
+def test_an_envelope_is_inspected_as_one() -> None:
+    """Also one that a gate would refuse."""
+    shown = json.loads(good("inspect", carried(signed(envelope()))))
+    assert shown["shape"] == "an envelope"
+    assert shown["claims"]["passport_id"] == "pp_self_fixture_00000001"
+    broken = json.loads(good("inspect", carried(signed(envelope(schema_version=3)))))
+    assert broken["shape"].startswith("refused: ")
+
+
+@pytest.mark.parametrize(
+    "token", ["abc", "e30", "W10", "a.b", "a.b.c", "e30.e30.x.y", "e30.é.x", "W.W.W"]
+)
 def test_what_is_no_token_cannot_be_inspected(token: str) -> None:
     bad(1, "no compact JWS", "inspect", token)
 
