@@ -29,7 +29,10 @@ def test_every_passport_is_proved_and_the_list_is_read_often(tmp_path: Path) -> 
 
             def code(proof: str) -> str:
                 headers = {"Authorization": f"DPoP {bound}", "DPoP": proof}
-                answer = gate.request("GET", "/v1/search", headers=headers)
+                try:
+                    answer = gate.request("GET", "/v1/search", headers=headers)
+                except ConnectionError:
+                    return "cut"  # what is under way while its passport is revoked
                 return "allow" if answer.status == 200 else str(answer.json["code"])
 
             def proof() -> str:
