@@ -28,8 +28,9 @@ class PassportAuth:
     `proof` is `dpop` (the default) or `signature`. `refresh`, where given, is asked for another
     passport once the one at hand ends within `refresh_before_s` seconds; it may be called from
     several threads, one at a time. With `origin` (such as `https://api.example`) the passport goes
-    there and nowhere else. `for_httpx`, `for_requests` and `for_aiohttp` are what those libraries
-    take; each repeats a request once that was refused for want of the gate's nonce.
+    there and nowhere else; no redirect takes it to another origin in any case. `for_httpx`,
+    `for_requests` and `for_aiohttp` are what those libraries take; each repeats a request once
+    that was refused for want of the gate's nonce.
     """
 
     def __init__(

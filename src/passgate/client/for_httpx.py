@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import httpx
 
-from passgate.client.auth import PassportAuth
+from passgate.client.auth import PassportAuth, origin_of
 
 
 class HttpxAuth(httpx.Auth):
@@ -21,5 +21,7 @@ class HttpxAuth(httpx.Auth):
         for _ in range(2):
             request.headers.update(self._auth.headers(request.method, url, request.content or None))
             response = yield request
+            if origin_of(str(response.url)) != origin_of(url):
+                return  # A redirect's answer: its nonce is another server's.
             if not self._auth.learn(url, response.status_code, response.headers):
                 return

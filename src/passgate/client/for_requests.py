@@ -5,7 +5,7 @@ from typing import Any
 import requests
 from requests.auth import AuthBase
 
-from passgate.client.auth import PassportAuth
+from passgate.client.auth import PassportAuth, origin_of
 
 
 class RequestsAuth(AuthBase):
@@ -17,7 +17,18 @@ class RequestsAuth(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Prepares the request, and asks to see its answer."""
         self._present(request)
-        request.hooks["response"].append(self._again)
+        home = origin_of(request.url or "")
+
+        # The library takes a request's hooks along to wherever it is redirected.
+        def again(response: requests.Response, **options: Any) -> requests.Response:
+            if origin_of(response.url) != home:
+                return response
+            request.hooks["response"] = [
+                each for each in request.hooks["response"] if each is not again
+            ]
+            return self._again(response, **options)
+
+        request.hooks["response"].append(again)
         return request
 
     def _present(self, request: requests.PreparedRequest) -> None:
@@ -37,7 +48,6 @@ class RequestsAuth(AuthBase):
         _ = response.content  # read, so that the connection can be used again
         response.close()
         request = response.request.copy()
-        request.hooks["response"].remove(self._again)
         self._present(request)
         sent: requests.Response = response.connection.send(request, **options)
         sent.history.append(response)
