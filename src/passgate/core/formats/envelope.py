@@ -135,7 +135,7 @@ def _settled(value: Any) -> Any:
     return value
 
 
-def _carried(carrier: Any, what: str) -> tuple[dict[str, Any], bytes]:
+def _carried(carrier: Any, what: str) -> tuple[Any, bytes]:
     """The envelope and the 64 bytes of the signature that came together."""
     members = _members(carrier, _CARRIER, what)
     return members["passport_json"], _base64(members["signature"], 64, "signature")
@@ -276,7 +276,10 @@ def _members(value: Any, names: frozenset[str], what: str) -> dict[str, Any]:
     if not value.keys() <= names:
         raise UnsupportedError(f"{what} has {named(value.keys() - names)}.")
     if len(value) != len(names):
-        raise MalformedError(f"{what} lacks `{min(names - value.keys())}`.")
+        # No difference of sets: what a frozenset and a view of keys give is a plain set.
+        raise MalformedError(
+            f"{what} lacks `{min([name for name in names if name not in value])}`."
+        )
     return value
 
 
