@@ -12,7 +12,6 @@ from tests.craft import (
     OTHER_KEY,
     OTHER_SEED,
     SEED,
-    THUMBPRINT,
     UNSET,
     b64,
     credential,
@@ -21,12 +20,12 @@ from tests.craft import (
 )
 from tests.support.decisions import Scene, verdict
 from tests.support.proofs import URL, ath, proof
-from tests.unit.core.test_keys import EC_KEY, ec_jwk, rsa_jwk, signed
+from tests.unit.core.test_keys import ec_jwk, rsa_jwk, signed
 
 from passgate.core.instant import Instant
 from passgate.core.jwks import read_key, thumbprint_of
 from passgate.core.keys import fits
-from passgate.core.proof import BOUND, REQUIRED, ProofRules, Proven
+from passgate.core.proof import REQUIRED, ProofRules, Proven
 from passgate.core.proof.nonces import Nonces
 from passgate.core.reasons import Refusal
 from passgate.ledger import MemoryLedger
@@ -281,7 +280,7 @@ class TestNonces:
 
 
 def test_the_example_of_the_rfc() -> None:
-    """RFC 9449 sections 4.1 and 7.1: the key's thumbprint, and the signature of both proofs."""
+    """RFC 9449 section 4.1: the proof's signature; section 6.1: its key's thumbprint."""
     jwk = {
         "kty": "EC",
         "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
@@ -303,6 +302,3 @@ def test_the_example_of_the_rfc() -> None:
     assert json.loads(base64.urlsafe_b64decode(head + "=="))["jwk"] == jwk
     signature = base64.urlsafe_b64decode(tail + "==")
     assert fits(key, signature, f"{head}.{body}".encode())
-    assert thumbprint_of(jwk) != THUMBPRINT
-    assert EC_KEY is not None
-    assert ProofRules().demand == BOUND

@@ -305,8 +305,10 @@ class TestTheRfcsExamples:
         )
         assert fits(key, octets, made.encode())
 
-    def test_selective_and_full_coverage(self) -> None:
-        """Appendices B.2.2 and B.2.3, whose signatures are by RSA-PSS."""
+    def test_minimal_selective_and_full_coverage(self) -> None:
+        """Appendices B.2.1 to B.2.3, whose signatures are by RSA-PSS."""
+        minimal = '();created=1618884473;keyid="test-key-rsa-pss";nonce="b3k2pp5k7z-50gnwp.yemd"'
+        assert base(minimal, example()) == f'"@signature-params": {minimal}'
         digest = EXAMPLE[3][1].decode()
         covered = (
             '("@authority" "content-digest" "@query-param";name="Pet")'
