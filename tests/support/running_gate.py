@@ -29,14 +29,21 @@ def free_port() -> int:
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """What `condition` returns once that is true; else `TimeoutError` with its last value."""
+    """What `condition` returns once that is true; else `TimeoutError` with its last value.
+
+    A connection that breaks is not true yet: what is under way while its passport is revoked
+    is cut.
+    """
     end = time.monotonic() + seconds
     while True:
-        value = condition()
-        if value:
-            return value
+        try:
+            found = condition()
+            if found:
+                return found
+        except ConnectionError as broken:
+            found = broken
         if time.monotonic() > end:
-            raise TimeoutError(f"still {value!r} after {seconds} s")
+            raise TimeoutError(f"still {found!r} after {seconds} s")
         time.sleep(0.01)
 
 
