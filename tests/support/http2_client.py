@@ -115,10 +115,13 @@ class Http2Client:
     def send_fields(
         self, fields: list[tuple[str, str]], *, body: bytes | None = None, end: bool = True
     ) -> int:
-        """Sends a request of exactly these fields."""
+        """Sends a request of exactly these fields; what fits of its body goes with them at once."""
         number = self.h2.get_next_available_stream_id()
         self.h2.send_headers(number, fields, end_stream=end and body is None)
         self.answers[number] = Answer()
+        if body:
+            self.send_body(number, body, end=end)
+            return number
         self.flush()
         if body is not None:
             self.send_body(number, body, end=end)
