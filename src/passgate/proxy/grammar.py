@@ -31,9 +31,10 @@ readers differ on what it means.
 FIELD_LINE: Final = re.compile(rb"(" + _TOKEN + rb"):(" + _VALUE + rb")\r\n")
 """One field line of a trailer section (RFC 9112 section 7.1.2)."""
 
-CHUNK_LINE: Final = re.compile(
-    rb"([0-9A-Fa-f]{1,15})(?:;" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb'|"[\t !#-\[\]-~]*+"))?+)*+\r\n'
-)
+# An atomic group here, since Python before 3.11.5 ends a possessive repetition of alternatives in
+# the midst of one that does not fit.
+_EXTENSION: Final = rb";" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb'|"[\t !#-\[\]-~]*+"))?'
+CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?>(?:" + _EXTENSION + rb")*)\r\n")
 """Chunk size and extensions (RFC 9112 section 7.1): no white space, sign or escape; 60 bits."""
 
 BREAKS_LINE: Final = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|\x00")

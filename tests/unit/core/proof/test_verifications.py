@@ -10,6 +10,8 @@ from passgate.core import keys, signatures
 from passgate.core.ed25519 import signature_fits
 from passgate.core.verified_cache import VerifiedCache
 
+pytestmark = pytest.mark.interpreted(reason="it counts the calls of a function within the core")
+
 PASSPORT = credential({"permissions": ["api:*"], "cnf": {"jwk": jwk_of(OTHER_KEY)}})
 
 
